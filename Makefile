@@ -1,0 +1,67 @@
+# make demo   the taxi story, from a fresh clone: own environment, own agent, a model at the end
+# make lab    the same notebook in JupyterLab
+# make test   everything that must hold: lint, unit tests on every Python found, the rest on the newest
+# make soak   the long runs
+
+.PHONY: demo lab test lint unit full soak bench clean
+.DELETE_ON_ERROR:
+
+PYTHON := $(shell sh tools/pythons.sh | head -n 1)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check
+WORKERS ?= 2
+
+demo: $(VENV)/.examples
+	@$(BIN)/python tools/demo.py
+
+lab: $(VENV)/.lab
+	@$(BIN)/python tools/lab.py
+
+test: lint unit full
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	@sh tools/unit_tests.sh $(BIN)/python
+
+full: $(VENV)/.test
+	@sh tools/chromium.sh
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak"
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m soak
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .venvs .demo dist build .mypy_cache .pytest_cache .ruff_cache
+
+# Environments: a stamp for each group of packages, made anew when pyproject.toml changes.
+
+$(VENV)/.base: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python from 3.10 to 3.14 was found" >&2; exit 1; }
+	@echo "making the environment $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+$(VENV)/.examples: $(VENV)/.base
+	@echo "installing what the example needs (pandas, xgboost, matplotlib); once, about a minute"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[examples]" --group demo
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.examples
+	@echo "installing JupyterLab; once"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.examples
+	@echo "installing what the tests need; once"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[examples]" --group test --group lint --group browser
+	@touch $@

@@ -1,0 +1,59 @@
+"""Measure, print a table and write it to docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+import tornado
+
+from benchmarks.measure import AgentProcess, figures
+from cluster_agent import __version__
+
+_HEAD = """\
+# Benchmarks
+
+Written by `make bench`; run it to get the figures of your machine. Each figure goes through the real product
+(agent, token, durable store, HTTP, client) and is alternated, round by round, with the bare thing that it is
+compared with. Trust the ratios: on a shared machine milliseconds wander. Median (least to most).
+
+{facts}
+
+| what | measured | ratio | goal |
+|---|---|---|---|
+"""
+
+
+def main() -> None:
+    """Run all measurements."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        agent = AgentProcess(Path(folder) / "home")
+
+        def start() -> AgentProcess:
+            agent.start()
+            return agent
+
+        try:
+            rows = []
+            for figure in figures(start, args.rounds):
+                rows.append(figure.row())
+                print(figure.row(), flush=True)
+        finally:
+            agent.destroy()
+    facts = (
+        f"mlmagics {__version__}, Python {platform.python_version()}, tornado {tornado.version},"
+        f" {platform.system()} {platform.release()}, {os.cpu_count()} cores, {datetime.date.today().isoformat()}."
+    )
+    args.out.write_text(_HEAD.format(facts=facts) + "\n".join(rows) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""An agent as seen from outside: blocking calls, and streams of events that outlive their connections."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from cluster_agent.errors import (
+    AgentError,
+    BadCursor,
+    Draining,
+    ServerFault,
+    StorageFault,
+    TooManyTries,
+    Unreachable,
+)
+from cluster_agent.event_stream import EventStream, NotEvents
+from cluster_agent.file_calls import FileCalls, segment
+from cluster_agent.protocol import (
+    SILENCE_S,
+    Cursor,
+    Event,
+    Health,
+    Info,
+    Job,
+    JobList,
+    NewToken,
+    Role,
+    State,
+    Submit,
+    TokenCreate,
+    TokenInfo,
+    ViewCode,
+)
+from cluster_agent.transport import JSON, NDJSON, Reply, Transport, Unconfirmed
+
+__all__ = ["AgentClient", "Unconfirmed"]
+
+#: Waits between two connections of a stream that is followed.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
+#: Faults that may be over when asked again.
+_PASSING = (Unreachable, ServerFault, StorageFault, Draining, TooManyTries)
+
+
+class _TokenList(msgspec.Struct, frozen=True):
+    tokens: list[TokenInfo]
+
+
+class AgentClient(FileCalls):
+    """One agent. Connections are kept and shared by all threads that use the client.
+
+    Every method raises :class:`cluster_agent.errors.AgentError`: the agent's own, or ``Unreachable`` with one
+    line that names the address and the cause.
+
+    Parameters
+    ----------
+    url
+        ``https://HOST:PORT`` or ``http://HOST:PORT``.
+    token
+        Sent to this address only.
+    uds
+        Path of the agent's Unix socket, where it is on this machine.
+    ca
+        Path of a PEM file with the one certificate (or issuer) that may vouch for the agent.
+    timeout_s
+        For a connection, and for each wait for an answer.
+    silence_s
+        After which a stream of events counts as broken.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        uds: str | None = None,
+        ca: str | None = None,
+        timeout_s: float = 10.0,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        super().__init__(Transport(url, token=token, uds=uds, ca=ca, timeout_s=timeout_s), silence_s)
+        self.url = self._transport.url
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> AgentClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the agent and its jobs ---------------------------------------------------------------------------
+
+    def info(self) -> Info:
+        """What the agent is and has, and who the caller is to it."""
+        return self._transport.call("GET", "/v1/info", Info)
+
+    def health(self) -> Health:
+        """Which agent this is and that it serves; no token is needed for it."""
+        return self._transport.call("GET", "/healthz", Health)
+
+    def submit(self, spec: Submit, key: str) -> Job:
+        """The job that was made of ``spec``, once per ``key``, however often it is sent.
+
+        A connection that breaks is tried again with the same key for ``timeout_s``.
+
+        Raises
+        ------
+        Unconfirmed
+            When it may have been accepted; the same call again gives the answer.
+        """
+        give_up = time.monotonic() + self._transport.timeout_s
+        doubt: Unconfirmed | None = None
+        for wait_s in _waits():
+            try:
+                return self._transport.call(
+                    "POST", "/v1/jobs", Job, json=spec, headers={"Idempotency-Key": key}
+                )
+            except Unreachable as error:
+                if isinstance(error, Unconfirmed):
+                    doubt = error
+                if doubt is None:
+                    raise
+                if time.monotonic() + wait_s > give_up:
+                    raise Unconfirmed(f"{error.message}; the job may have been accepted") from error
+            time.sleep(wait_s)
+        raise AssertionError("waits never end")
+
+    def job(self, job_id: int) -> Job:
+        """One job, with its source."""
+        return self._transport.call("GET", f"/v1/jobs/{job_id}", Job)
+
+    def jobs(
+        self,
+        *,
+        states: Iterable[State] | None = None,
+        user: str | None = None,
+        project: str | None = None,
+        name: str | None = None,
+        since: float | None = None,
+        notebook: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> JobList:
+        """Jobs, newest first, a page at a time; ``user="me"`` are the caller's own."""
+        wanted = ",".join(sorted(state.value for state in states)) if states is not None else None
+        params = {"state": wanted, "user": user, "project": project, "name": name, "since": since}
+        params |= {"notebook": notebook, "limit": limit, "after": after}
+        return self._transport.call("GET", "/v1/jobs", JobList, params=params)
+
+    def cancel(self, job_id: int, reason: str = "") -> Job:
+        """The job, asked to stop; unchanged when it has ended already."""
+        return self._transport.call("POST", f"/v1/jobs/{job_id}/cancel", Job, json={"reason": reason})
+
+    def extend(self, job_id: int, extra_s: float) -> Job:
+        """The job with ``extra_s`` more time."""
+        return self._transport.call("POST", f"/v1/jobs/{job_id}/extend", Job, json={"extra_s": extra_s})
+
+    def view_code(self, job_id: int) -> ViewCode:
+        """A code that opens the job's history page once."""
+        return self._transport.call("POST", f"/v1/jobs/{job_id}/view-code", ViewCode, json={})
+
+    def create_token(
+        self, user: str, *, role: Role = "user", label: str = "", expires_s: float | None = None
+    ) -> NewToken:
+        """A new token for ``user``; told this once."""
+        body = TokenCreate(user=user, role=role, label=label, expires_s=expires_s)
+        return self._transport.call("POST", "/v1/tokens", NewToken, json=body)
+
+    def list_tokens(self) -> list[TokenInfo]:
+        """All tokens of the agent, without the tokens themselves."""
+        return self._transport.call("GET", "/v1/tokens", _TokenList).tokens
+
+    def revoke_token(self, token_id: str) -> None:
+        """Make a token invalid, for open streams too."""
+        with self._transport.open("DELETE", f"/v1/tokens/{segment(token_id)}", accept=JSON):
+            pass
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    def events(
+        self, job_id: int, *, after: str = "0", tail: int | None = None, follow: bool = False
+    ) -> Iterator[Event]:
+        """The job's events behind the cursor ``after``, or its last ``tail``, by one connection.
+
+        With ``follow`` the stream goes on to the event ``ended``; when it breaks before that, the error is
+        ``Unreachable``, and what was given out until then is right and in order.
+        """
+        with self._event_stream(job_id, after, tail, follow=follow) as stream:
+            yield from stream
+
+    def follow(
+        self,
+        job_id: int,
+        *,
+        after: str = "0",
+        tail: int | None = None,
+        on_trouble: Callable[[AgentError], None] | None = None,
+    ) -> Iterator[Event]:
+        """The job's events to the last one, ``ended``, by as many connections as it takes.
+
+        No event comes twice and none is left out. Lines that are not stored (``heartbeat``, ``queue``) have
+        no ``seq``. ``on_trouble`` is told of each connection that broke; what cannot pass, such as a token
+        that is no longer valid or a job that was deleted, is raised.
+        """
+        waits = _waits()
+        while True:
+            try:
+                with self._event_stream(job_id, after, tail, follow=True) as stream:
+                    for event in stream:
+                        if stream.cursor is not None:
+                            after, tail = str(stream.cursor), None
+                        if event.seq is not None or event.type == "heartbeat":
+                            waits = _waits()
+                        yield event
+                return
+            except _PASSING as error:
+                if on_trouble is not None:
+                    on_trouble(error)
+            time.sleep(next(waits))
+
+    @contextmanager
+    def _event_stream(
+        self, job_id: int, after: str, tail: int | None, *, follow: bool
+    ) -> Iterator[EventStream]:
+        seen = _seen(after) if tail is None else None
+        params = {"after": after if tail is None else None, "tail": tail, "follow": 1 if follow else None}
+        path = f"/v1/jobs/{job_id}/events"
+        with self._transport.open(
+            "GET", path, accept=NDJSON, params=params, silence_s=self._silence_s
+        ) as reply:
+            stream = EventStream(reply.chunks(), tag=self._log_tag(reply), after=seen)
+            try:
+                yield stream
+            except NotEvents as error:
+                raise self._transport.no_agent(str(error)) from None
+        if stream.half_line or (follow and not stream.ended):
+            raise Unreachable(f"{self.url}: the stream of events ended before the job did")
+
+    def _log_tag(self, reply: Reply) -> str:
+        tag = reply.headers.get("Log-Tag", "")
+        try:
+            return Cursor.parse(f"{tag}.1").tag
+        except ValueError:
+            raise self._transport.no_agent("without the header Log-Tag") from None
+
+
+def _waits() -> Iterator[float]:
+    """Ever longer waits, none twice the same, so that a thousand readers do not come back at once."""
+    longest = FIRST_WAIT_S
+    while True:
+        yield longest * random.uniform(0.5, 1.0)  # noqa: S311
+        longest = min(LONGEST_WAIT_S, 2 * longest)
+
+
+def _seen(after: str) -> int:
+    try:
+        return Cursor.parse(after).seq
+    except ValueError as error:
+        raise BadCursor(str(error), field="after") from None

@@ -1,0 +1,212 @@
+"""Settings of an agent: one frozen value, read once from flags, environment and TOML, in this order.
+
+Every setting is a flag (``--max-timeout``), a key of ``agent.toml`` (``max_timeout``) and an environment
+variable (``CLUSTER_AGENT_MAX_TIMEOUT``). The table below is the only place that knows them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+from cluster_agent.units import parse_duration, parse_size
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ConfigError(Exception):
+    """A setting cannot be used."""
+
+
+def default_home() -> Path:
+    """Where an agent keeps its state when nobody says otherwise."""
+    state = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(state) / "cluster-agent"
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError(f"{text!r} is not a port: 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
+def _gpus(text: str) -> int | None:
+    if text != "auto" and not text.isdecimal():
+        raise ValueError(f"{text!r} is neither a whole number nor auto")
+    return None if text == "auto" else int(text)
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() in {"true", "1", "yes"}
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _url(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^/@\s]+/?", text):
+        raise ValueError(f"{text!r} is not of the form https://HOST:PORT")
+    return text.rstrip("/")
+
+
+def _project(text: str) -> str:
+    """A project root as given: a folder or a ``file://`` URL; an absolute path comes out."""
+    if "://" in text and not text.startswith("file://"):
+        raise ValueError(f"{text!r}: only folders can be project roots here (file:///... or a path)")
+    return str(_folder(text.removeprefix("file://")))
+
+
+def _setting(parse: Callable[[str], Any], default: Any, text: str) -> Any:
+    make = {"default_factory": default} if callable(default) else {"default": default}
+    return field(metadata={"parse": parse, "help": text}, **make)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of an agent; durations in seconds, sizes in bytes."""
+
+    home: Path = _setting(_folder, default_home, "folder with all state of this agent")
+    host: str = _setting(str, "127.0.0.1", "address to listen on; loopback unless told")
+    port: int = _setting(_port, 8900, "port to listen on; 0 takes a free one")
+    public_url: str = _setting(_url, "", "address that people use, if it is another than host and port")
+    allowed_hosts: tuple[str, ...] = _setting(_hosts, (), "more names that requests may use for this agent")
+    tls_cert: Path | None = _setting(_folder, None, "certificate chain (PEM)")
+    tls_key: Path | None = _setting(_folder, None, "key of the certificate (PEM)")
+    insecure_http: bool = _setting(_yes, False, "allow plain HTTP on an address that is not loopback")
+    shared_uid: bool = _setting(_yes, False, "allow several people although all jobs run as one unix user")
+    project: str = _setting(_project, "", "folder of the project 'default'; HOME/project unless told")
+    python: str = _setting(str, sys.executable, "interpreter that runs the jobs")
+    gpus: int | None = _setting(_gpus, None, "number of GPUs to hand out, or auto")
+    default_gpus: int | None = _setting(_count, None, "GPUs of a job that does not say; 1 on a box with GPUs")
+    default_timeout: float = _setting(parse_duration, 4 * 3600.0, "time limit of a job that does not say")
+    max_timeout: float = _setting(parse_duration, 7 * 86400.0, "longest time limit")
+    max_grace: float = _setting(parse_duration, 600.0, "longest time between interrupt and TERM")
+    max_queue: int = _setting(_count, 1000, "jobs that may wait in all")
+    max_queue_user: int = _setting(_count, 200, "jobs that may wait for one user")
+    log_limit: int = _setting(parse_size, 2 * 2**30, "bytes of a log after which output is only counted")
+    spares: int = _setting(_count, 2, "supervisors that wait for a job")
+    contact: str = _setting(str, "", "whom people without access may ask")
+    local: bool = _setting(_yes, False, "an agent of one's own: jobs run in the caller's interpreter")
+    idle_exit: float | None = _setting(parse_duration, None, "end after this long without jobs and requests")
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the agent speaks HTTPS."""
+        return self.tls_cert is not None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+
+def settings() -> list[Field[Any]]:
+    """The settings that exist as flag, TOML key and environment variable."""
+    return [item for item in fields(Config) if "parse" in item.metadata]
+
+
+def load_config(
+    flags: Mapping[str, str | None], environ: Mapping[str, str], file: Path | None = None
+) -> Config:
+    """The settings in force.
+
+    Parameters
+    ----------
+    flags
+        Text by setting name, None where a flag was not given.
+    environ
+        Usually ``os.environ``.
+    file
+        The TOML file; without one ``agent.toml`` in the home is read when it exists.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting, where its value came from, and what it takes.
+    """
+    given = {
+        item.name: (f"--{item.name.replace('_', '-')}", text)
+        for item in settings()
+        if (text := flags.get(item.name)) is not None
+    }
+    for item in settings():
+        variable = f"CLUSTER_AGENT_{item.name.upper()}"
+        if item.name not in given and variable in environ:
+            given[item.name] = (variable, environ[variable])
+    home = _folder(given["home"][1]) if "home" in given else default_home()
+    source = file or home / "agent.toml"
+    table = _read_toml(source, required=file is not None)
+    env = table.pop("env", {})
+    if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+        raise ConfigError(f'{source}: [env] takes NAME = "text" lines only')
+    known = {item.name for item in settings()}
+    for key, value in table.items():
+        if key not in known:
+            raise ConfigError(f"{source}: there is no setting {key!r}")
+        given.setdefault(key, (f"{source}, {key}", _as_text(value)))
+    values = {item.name: _parse(item, *given[item.name]) for item in settings() if item.name in given}
+    return _checked(Config(**values, env=env))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value)
+    return str(value)
+
+
+def _parse(item: Field[Any], origin: str, text: str) -> Any:
+    try:
+        return item.metadata["parse"](text)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}") from None
+
+
+def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"{path} does not exist") from None
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _checked(config: Config) -> Config:
+    if (config.tls_cert is None) != (config.tls_key is None):
+        raise ConfigError("--tls-cert and --tls-key go together; one of them is missing")
+    if not config.loopback and not config.tls and not config.insecure_http:
+        raise ConfigError(
+            f"plain HTTP on {config.host} would show tokens to the network: give --tls-cert and --tls-key"
+            " (cluster-agent init makes them), or --insecure-http if something in front adds TLS"
+        )
+    if config.default_timeout > config.max_timeout:
+        raise ConfigError("default_timeout is above max_timeout")
+    return config
+
+
+def default_of(item: Field[Any]) -> Any:
+    """The value of a setting that nobody gave."""
+    return item.default if item.default is not MISSING else cast(Callable[[], Any], item.default_factory)()

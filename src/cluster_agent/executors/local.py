@@ -1,0 +1,150 @@
+"""Jobs as processes on this machine, each below a supervisor of its own session.
+
+A supervisor is meant by process id, start time and boot; signals go through a descriptor of exactly that
+process where the system has such (Linux), so that an id that was given again is never hit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from cluster_agent.executors.base import Handle, Order
+from cluster_agent.executors.spares import Spare, Spares, reap
+from cluster_agent.supervisor.identity import boot_id, start_time
+from cluster_agent.supervisor.launch import MARK
+from cluster_agent.supervisor.main import pack
+from cluster_agent.supervisor.processes import marked, send
+
+_POLL_S = 0.2
+
+
+class LocalRunning:
+    """A supervisor on this machine."""
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+
+    async def wait(self) -> None:
+        """Return when the supervisor is gone."""
+        descriptor = _open_process(self.handle)
+        if descriptor is not None:
+            try:
+                await _readable(descriptor)
+            finally:
+                os.close(descriptor)
+        reap(self.handle.pid)
+        while start_time(self.handle.pid) == self.handle.pid_started:
+            await asyncio.sleep(_POLL_S)
+            reap(self.handle.pid)
+
+    def nudge(self) -> None:
+        """Make the supervisor look at the wish file now."""
+        send(self.handle.pid, self.handle.pid_started, signal.SIGUSR1)
+
+
+class LocalExecutor:
+    """Starts jobs on this machine.
+
+    Parameters
+    ----------
+    kit
+        Folder of the job's side, as :func:`cluster_agent.executors.kit.install_kit` makes it.
+    spares
+        Supervisors that are kept waiting.
+    log
+        File for what supervisors have to say when they cannot say it in a job's log.
+    """
+
+    def __init__(self, kit: Path, spares: int = 2, *, log: Path) -> None:
+        self._kit = kit
+        self._spares = Spares(spares, log)
+        self._boot_id = boot_id()
+
+    async def open(self) -> None:
+        """Have spares start in the background."""
+        self._spares.refill(delay_s=0.0)
+
+    async def start(self, order: Order) -> LocalRunning:
+        """Hand ``order`` to a supervisor; return once it has all of it.
+
+        Raises
+        ------
+        OSError
+            When no supervisor could be started, so that nothing has run.
+        """
+        message = pack(order, self._kit)
+        try:
+            while True:
+                spare, fresh = await self._spares.take()
+                running = await self._hand_over(spare, message)
+                if running is not None:
+                    return running
+                if fresh:
+                    raise OSError(
+                        "the supervisor ended before it took the job; the supervisors' log may say why"
+                    )
+        finally:
+            self._spares.refill()
+
+    def adopt(self, handle: Handle) -> LocalRunning | None:
+        """The supervisor that ``handle`` names, or None when it no longer lives."""
+        if handle.boot_id != self._boot_id or start_time(handle.pid) != handle.pid_started:
+            return None
+        return LocalRunning(handle)
+
+    def sweep(self, nonce: str) -> list[int]:
+        """Kill what is left of a start whose supervisor is dead; return the process ids that were hit.
+
+        To be repeated until it returns an empty list: processes may fork meanwhile.
+        """
+        found = marked(MARK, nonce)
+        for pid, started in found.items():
+            send(pid, started, signal.SIGKILL)
+        return sorted(found)
+
+    async def close(self) -> None:
+        """Let spares end; supervisors with a job go on."""
+        await self._spares.close()
+
+    async def _hand_over(self, spare: Spare, message: bytes) -> LocalRunning | None:
+        """The supervisor with its job; None when it ended before it had all of it, and so did not begin."""
+        loop = asyncio.get_running_loop()
+        started = start_time(spare.pid)
+        with spare.channel:
+            try:
+                await loop.sock_sendall(spare.channel, message)
+                taken = await loop.sock_recv(spare.channel, 1)
+            except ConnectionError:
+                taken = b""
+        if not taken or started is None:
+            await asyncio.to_thread(spare.dismiss)
+            return None
+        return LocalRunning(Handle(pid=spare.pid, pid_started=started, boot_id=self._boot_id))
+
+
+def _open_process(handle: Handle) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where there is none, or it is gone."""
+    if sys.platform != "linux":
+        return None
+    try:
+        descriptor = os.pidfd_open(handle.pid)
+    except ProcessLookupError:
+        return None
+    if start_time(handle.pid) == handle.pid_started:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)

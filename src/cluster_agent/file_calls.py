@@ -1,0 +1,125 @@
+"""The calls of a client that move bytes: output, display data, files of a job and of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+from urllib.parse import quote
+
+from cluster_agent.errors import BadRequest
+from cluster_agent.protocol import FileEntry, FileList, Stream
+from cluster_agent.transport import BYTES, JSON, Body, Transport
+
+_UPLOAD_BYTES = 262144
+
+
+class FileCalls:
+    """A part of :class:`cluster_agent.client.AgentClient`."""
+
+    def __init__(self, transport: Transport, silence_s: float) -> None:
+        self._transport = transport
+        self._silence_s = silence_s
+
+    def output(self, job_id: int, stream: Stream, offset: int = 0) -> Iterator[bytes]:
+        """The exact bytes of a stream so far, from ``offset`` on."""
+        return self._bytes(f"/v1/jobs/{job_id}/output/{stream}", start=offset)
+
+    def blob(self, job_id: int, sha256: str) -> bytes:
+        """Display data that was too large for its event."""
+        return b"".join(self._bytes(f"/v1/jobs/{job_id}/blobs/{segment(sha256)}"))
+
+    def job_files(self, job_id: int) -> list[FileEntry]:
+        """What the job left in its working folder."""
+        return self._transport.call("GET", f"/v1/jobs/{job_id}/files", FileList).files
+
+    def job_file(self, job_id: int, path: str) -> Iterator[bytes]:
+        """The bytes of a file in the job's working folder."""
+        return self._bytes(f"/v1/jobs/{job_id}/files/{_path(path)}")
+
+    def list_files(self, project: str, path: str = "") -> list[FileEntry]:
+        """What lies in a folder of the project."""
+        return self._transport.call("GET", _project(project, path), FileList, params={"list": 1}).files
+
+    def read_file(
+        self, project: str, path: str, start: int | None = None, end: int | None = None
+    ) -> Iterator[bytes]:
+        """The bytes of a file of the project, from ``start`` up to, not including, ``end``."""
+        return self._bytes(_project(project, path), start=start or 0, end=end)
+
+    def file_info(self, project: str, path: str) -> FileEntry:
+        """One file or folder of the project."""
+        with self._transport.open("HEAD", _project(project, path), accept=BYTES) as reply:
+            told = reply.headers
+            return FileEntry(
+                path=path,
+                type="directory" if told.get("File-Type") == "directory" else "file",
+                size=int(told.get("Content-Length", "0")),
+                mtime=float(told.get("Last-Modified-Seconds", "0")),
+                etag=told.get("ETag", "").strip('"'),
+            )
+
+    def write_file(
+        self,
+        project: str,
+        path: str,
+        content: bytes | BinaryIO | Iterable[bytes],
+        if_match: str | None = None,
+    ) -> FileEntry:
+        """The file as it was written: as a whole, or not at all.
+
+        Raises
+        ------
+        StaleWrite
+            When ``if_match`` is given and is not the file's etag any more; empty means: no file yet.
+        """
+        headers = {"Content-Type": BYTES}
+        if if_match is not None:
+            headers["If-Match"] = if_match if if_match in {"", "*"} else f'"{if_match}"'
+        return self._transport.call(
+            "PUT",
+            _project(project, path),
+            FileEntry,
+            content=_body(content),
+            headers=headers,
+            silence_s=self._silence_s,
+        )
+
+    def delete_file(self, project: str, path: str, recursive: bool = False) -> None:
+        """Delete a file or an empty folder; with ``recursive`` a folder with all that is in it."""
+        params = {"recursive": 1} if recursive else None
+        with self._transport.open("DELETE", _project(project, path), accept=JSON, params=params):
+            pass
+
+    def _bytes(self, path: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        if end is not None and end <= start:
+            return
+        headers = {}
+        if start or end is not None:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+        with self._transport.open("GET", path, accept=BYTES, headers=headers) as reply:
+            if headers and not reply.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise self._transport.no_agent("with other bytes than those asked for")
+            yield from reply.chunks()
+
+
+def segment(name: str) -> str:
+    """``name`` as one part of a path."""
+    return quote(name, safe="")
+
+
+def _path(path: str) -> str:
+    if any(part in {".", ".."} for part in path.split("/")):
+        raise BadRequest(f"{path!r} is not a path below its root: leave out . and ..", field="path")
+    return quote(path.lstrip("/"), safe="/")
+
+
+def _project(project: str, path: str) -> str:
+    return f"/v1/projects/{segment(project)}/files/{_path(path)}"
+
+
+def _body(content: bytes | BinaryIO | Iterable[bytes]) -> Body:
+    if isinstance(content, bytes):
+        return content
+    if hasattr(content, "read"):
+        return iter(lambda: content.read(_UPLOAD_BYTES), b"")
+    return content

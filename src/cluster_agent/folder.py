@@ -1,0 +1,106 @@
+"""What lies where in a job's folder, and the wish file through which an agent talks to a supervisor.
+
+The folder belongs to the agent (0700). An agent that is started anew finds all that it needs here::
+
+    events.ndjson      the event log; whoever holds its lock writes it
+    control.json       the wish: cancel, another time limit; replaced as a whole
+    NONCE.closed       this start will never happen; written while holding the log's lock
+    env.json           values of --env while the job waits; gone once it has started
+    blobs/SHA256       display data too large for a line of the log
+    work/              the job's working folder
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+#: Version of the files in a job's folder and of the hand-over to a supervisor.
+FOLDER_VERSION = 1
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants the job to end."""
+
+    by: str
+    reason: str = ""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the agent wants of a supervisor. Supervisors look at it when nudged, and once a second."""
+
+    version: int = FOLDER_VERSION
+    cancel: Cancel | None = None
+    #: the time limit in force, when it is no longer the one of the order
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The folder of one job; the only place that knows its file names."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        """The event log."""
+        return self.path / "events.ndjson"
+
+    @property
+    def control(self) -> Path:
+        """The wish file."""
+        return self.path / "control.json"
+
+    @property
+    def env(self) -> Path:
+        """Values of ``--env``, 0600, until the job has started."""
+        return self.path / "env.json"
+
+    @property
+    def blobs(self) -> Path:
+        """Large display data, by sha256."""
+        return self.path / "blobs"
+
+    @property
+    def work(self) -> Path:
+        """The job's working folder."""
+        return self.path / "work"
+
+    def closed(self, nonce: str) -> Path:
+        """The mark that the start ``nonce`` will never happen."""
+        return self.path / f"{nonce}.closed"
+
+    def write_wish(self, wish: Wish) -> None:
+        """Replace the wish file, durably."""
+        write_durably(self.control, msgspec.json.encode(wish))
+
+    def read_wish(self) -> Wish:
+        """The wish in force; an empty one when there is none."""
+        try:
+            return msgspec.json.decode(self.control.read_bytes(), type=Wish)
+        except FileNotFoundError:
+            return Wish()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Put ``data`` (mode 0600) at ``path`` as a whole: new file, sync, rename, sync of the folder."""
+    new = path.with_name(f".{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in the folder ``path`` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

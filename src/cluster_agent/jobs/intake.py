@@ -1,0 +1,71 @@
+"""Taking a job in: one submit, one job, however often the request comes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from weakref import WeakValueDictionary
+
+from cluster_agent.errors import BadRequest, Conflict, Draining
+from cluster_agent.jobs.dispatcher import Dispatcher
+from cluster_agent.jobs.ids import IdSource
+from cluster_agent.jobs.records import JobRecord
+from cluster_agent.jobs.store import Store
+from cluster_agent.jobs.submit import Policy, body_digest, check, make_record
+from cluster_agent.protocol import Submit
+
+_MAX_KEY = 200
+
+
+class Intake:
+    """Accepts submits. A key belongs to a user and lives as long as its job's record."""
+
+    def __init__(self, *, store: Store, dispatcher: Dispatcher, ids: IdSource, policy: Policy) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._ids = ids
+        self._policy = policy
+        # Weak, so that a key's lock lasts as long as somebody holds or awaits it.
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def submit(self, body: Submit, *, user: str, key: str | None) -> tuple[JobRecord, bool]:
+        """The job for ``body``, and whether it is new.
+
+        Raises
+        ------
+        Conflict
+            When the key was used for another body.
+        BadRequest, NotFound, TooLarge, QueueFull, Draining, StorageFault
+            As the checks and the disk say; there is no job then.
+        """
+        if key is not None and not 0 < len(key) <= _MAX_KEY:
+            raise BadRequest(f"an Idempotency-Key has 1 to {_MAX_KEY} characters", field="Idempotency-Key")
+        key = key or secrets.token_hex(16)
+        lock = self._locks.setdefault((user, key), asyncio.Lock())
+        async with lock:
+            return await self._submit_once(body, user, key)
+
+    async def _submit_once(self, body: Submit, user: str, key: str) -> tuple[JobRecord, bool]:
+        known = await self._store.by_key(user, key)
+        if known is not None:
+            if known.body_sha256 != body_digest(body):
+                raise Conflict(
+                    f"this Idempotency-Key belongs to job {known.job_id}, which was submitted with another body",
+                    field="Idempotency-Key",
+                )
+            return known, False
+        if self._dispatcher.draining:
+            raise Draining()
+        check(body, self._policy)
+        self._dispatcher.check_room(user)
+        record = make_record(
+            body,
+            self._policy,
+            job_id=self._ids.take(),
+            user=user,
+            key=key,
+            log_tag=secrets.token_hex(4),
+            now=time.time(),
+        )
+        return await self._dispatcher.submit(record, body.env), True

@@ -1,0 +1,231 @@
+"""The life of one job from its start to the record of its end, also across agents.
+
+The log tells what happened; this module starts what writes it, waits, and puts start and end into the store.
+What it finds at the end, or after a restart of the agent, is judged by :mod:`cluster_agent.jobs.recovery`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from cluster_agent.errors import StorageFault
+from cluster_agent.executors.base import Executor, Order, Running
+from cluster_agent.folder import JobFolder
+from cluster_agent.jobs import ledger
+from cluster_agent.jobs.records import JobRecord
+from cluster_agent.jobs.recovery import Facts, Finding, decide
+from cluster_agent.jobs.store import Store
+from cluster_agent.log.append import LogTaken
+from cluster_agent.log.follow import LogReader
+from cluster_agent.log.watch import LogWatcher
+from cluster_agent.protocol import Event, State
+
+_log = logging.getLogger(__name__)
+
+#: A start whose supervisor vanished without a trace is tried again this often.
+_MAX_VANISHED = 3
+#: Between two looks at something that should change by itself soon.
+_LOOK_AGAIN_S = 0.2
+#: After the disk refused.
+_RETRY_S = 1.0
+
+#: Builds a job's whole environment from its record and the values of ``--env``.
+MakeVariables = Callable[[JobRecord, Mapping[str, str]], dict[str, str]]
+
+
+@dataclass(slots=True)
+class Run:
+    """A job between its start and the record of its end."""
+
+    record: JobRecord
+    running: Running | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(kw_only=True)
+class Lives:
+    """Carries runs to their end. One for each agent."""
+
+    store: Store
+    executor: Executor
+    watcher: LogWatcher
+    #: holds the job folders
+    folder: Path
+    variables: MakeVariables
+    log_limit_bytes: int
+    #: called when something that others can see has changed
+    pulse: Callable[[], None]
+    _vanished: Counter[int] = field(default_factory=Counter)
+
+    def folder_of(self, job_id: int) -> JobFolder:
+        """The job's folder."""
+        return JobFolder(self.folder / str(job_id))
+
+    async def carry(self, run: Run, *, intended: bool) -> JobRecord | None:
+        """Start the job and see it to its end; its record instead when it has to wait again.
+
+        Parameters
+        ----------
+        intended
+            Whether the store has the intent to start it already.
+
+        Raises
+        ------
+        StorageFault
+            When the intent could not be kept; the job has not been started.
+        """
+        record = run.record
+        if not intended:
+            run.record = await self.store.change(
+                record.job_id, state=State.PREPARING, nonce=record.nonce, gpu_ids=record.gpu_ids
+            )
+        order = await asyncio.to_thread(self._order, run.record)
+        try:
+            run.running = await self.executor.start(order)
+        except OSError as error:
+            _log.error("job %s cannot be started: %s", record.job_id, error)
+            await self.end_unstarted(record, State.FAILED, f"no process could be started: {error}")
+        else:
+            self.folder_of(record.job_id).env.unlink(missing_ok=True)
+            await self._attend(run)
+        return await self._settle(run)
+
+    async def adopt(self, run: Run) -> JobRecord | None:
+        """See a job that an earlier agent started to its end, as :meth:`carry` does."""
+        facts = await asyncio.to_thread(ledger.look, self.folder_of(run.record.job_id), run.record.log_tag)
+        await self._attend_to(run, facts)
+        return await self._settle(run)
+
+    async def end_unstarted(self, record: JobRecord, state: State, reason: str) -> Event:
+        """End a job that no supervisor has started: the agent writes its log."""
+        folder = self.folder_of(record.job_id)
+        folder.env.unlink(missing_ok=True)
+        return await asyncio.to_thread(
+            ledger.end, folder, record.log_tag, state=state, reason=reason, complete=True
+        )
+
+    async def project(self, record: JobRecord, started: Event | None, ended: Event) -> JobRecord:
+        """Put what the log says of the end into the store."""
+        changed = await self.store.change(
+            record.job_id,
+            state=ended.state or State.LOST,
+            started_at=started.at if started else record.started_at,
+            ended_at=ended.at,
+            exit_code=ended.exit_code,
+            signal=ended.signal,
+            reason=ended.reason,
+            complete=ended.complete,
+            seconds=ended.seconds,
+            peak_memory_bytes=ended.peak_memory_bytes,
+        )
+        self._vanished.pop(record.job_id, None)
+        self.pulse()
+        return changed
+
+    def _order(self, record: JobRecord) -> Order:
+        folder = self.folder_of(record.job_id)
+        env = msgspec.json.decode(folder.env.read_bytes(), type=dict[str, str]) if folder.env.exists() else {}
+        return Order(
+            job_id=record.job_id,
+            folder=folder.path,
+            nonce=record.nonce or "",
+            tag=record.log_tag,
+            source=record.source,
+            python=record.python,
+            variables=self.variables(record, env),
+            timeout_s=record.timeout_s,
+            grace_s=record.grace_s,
+            title=record.title,
+            log_limit_bytes=self.log_limit_bytes,
+        )
+
+    async def _attend_to(self, run: Run, facts: ledger.LogFacts) -> None:
+        """Find the supervisor that ``facts`` name and wait for its end, if it lives."""
+        run.running = self.executor.adopt(facts.handle) if facts.handle else None
+        if run.running is None:
+            return
+        self.folder_of(run.record.job_id).env.unlink(missing_ok=True)
+        if run.record.cancel_by is not None:
+            run.running.nudge()
+        await self._attend(run)
+
+    async def _attend(self, run: Run) -> None:
+        assert run.running is not None
+        note = asyncio.create_task(self._note_start(run))
+        try:
+            await run.running.wait()
+        finally:
+            note.cancel()
+
+    async def _note_start(self, run: Run) -> None:
+        """Put the start into the store when the log tells it."""
+        folder = self.folder_of(run.record.job_id)
+        with LogReader(folder.log) as reader:
+            while (started := await asyncio.to_thread(ledger.find_started, reader)) is None:
+                await self.watcher.grown(folder.log, reader.size(), 10.0)
+        if run.record.state is not State.RUNNING:
+            run.record = await self.store.change(
+                run.record.job_id, state=State.RUNNING, started_at=started.at
+            )
+            self.pulse()
+
+    async def _settle(self, run: Run) -> JobRecord | None:
+        """Put the end into the store; the record instead when the job has to wait again."""
+        record = run.record
+        folder = self.folder_of(record.job_id)
+        while True:
+            facts = await asyncio.to_thread(ledger.look, folder, record.log_tag)
+            finding = self._finding(facts)
+            try:
+                if finding is Finding.PROJECT and facts.ended is not None:
+                    await self.project(run.record, facts.started, facts.ended)
+                    return None
+                if finding is Finding.LOSE:
+                    await asyncio.to_thread(ledger.lose, folder, record.log_tag)
+                elif finding is Finding.QUEUE_AGAIN:
+                    if await asyncio.to_thread(
+                        ledger.close_nonce, folder, record.log_tag, record.nonce or ""
+                    ):
+                        return await self._queue_again(run)
+                elif finding is Finding.ADOPT:
+                    await self._attend_to(run, facts)
+                else:
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+            except LogTaken:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            except (OSError, StorageFault) as error:
+                _log.error("job %s: its end cannot be recorded yet: %s", record.job_id, error)
+                await asyncio.sleep(_RETRY_S)
+
+    def _finding(self, facts: ledger.LogFacts) -> Finding:
+        alive = facts.handle is not None and self.executor.adopt(facts.handle) is not None
+        return decide(
+            Facts(
+                ended=facts.ended is not None,
+                started=facts.started is not None,
+                intended=True,
+                alive=alive,
+                locked=facts.locked,
+            )
+        )
+
+    async def _queue_again(self, run: Run) -> JobRecord | None:
+        """The record of a job that provably never ran; None when it has been ended instead."""
+        record = run.record
+        self._vanished[record.job_id] += 1
+        if record.cancel_by is not None:
+            event = await self.end_unstarted(record, State.CANCELLED, f"cancelled by {record.cancel_by}")
+        elif self._vanished[record.job_id] >= _MAX_VANISHED:
+            reason = "its supervisor ended before the job was started; supervisors.log of the agent says why"
+            event = await self.end_unstarted(record, State.FAILED, reason)
+        else:
+            return await self.store.change(record.job_id, state=State.QUEUED, nonce=None, gpu_ids=[])
+        await self.project(record, None, event)
+        return None

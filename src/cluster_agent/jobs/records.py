@@ -1,0 +1,84 @@
+"""The agent's own record of a job: one row of the database, and how it is told to the outside."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cluster_agent.protocol import ACTIVE, Job, Priority, State
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the agent knows of a job outside its log; the fields are the columns of the table ``jobs``."""
+
+    job_id: int
+    name: str
+    user: str
+    project: str
+    state: State
+    submitted_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    key: str
+    body_sha256: str
+    gpus: int
+    cpus: int
+    memory_bytes: int
+    timeout_s: float
+    grace_s: float
+    priority: Priority
+    python: str
+    cluster: str
+    notebook: str
+    retry_of: int | None = None
+    env_names: list[str]
+    log_tag: str
+    #: of the start that was intended; None while it waits
+    nonce: str | None = None
+    #: what was put into CUDA_VISIBLE_DEVICES
+    gpu_ids: list[str] = []
+    cancel_by: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    complete: bool | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    #: empty where only the list of jobs was asked for
+    source: str = ""
+
+    @property
+    def active(self) -> bool:
+        """Whether the job has not ended."""
+        return self.state in ACTIVE
+
+    @property
+    def title(self) -> str:
+        """How people name the job."""
+        return f"{self.cluster or 'job'}/{self.job_id}"
+
+
+#: Fields that a Job has in common with its record, told as they are.
+_SAME = (set(JobRecord.__struct_fields__) & set(Job.__struct_fields__)) - {"source"}
+
+
+def tell(
+    record: JobRecord,
+    *,
+    base_url: str,
+    agent_id: str,
+    position: int | None = None,
+    waiting_for: str | None = None,
+    with_source: bool = False,
+) -> Job:
+    """The job as the outside sees it; ``base_url`` makes its history URL."""
+    running = record.state is State.RUNNING and record.started_at is not None
+    return Job(
+        **{name: getattr(record, name) for name in _SAME},
+        agent_id=agent_id,
+        history_url=f"{base_url}/history/{record.job_id}",
+        stopping=record.active and record.cancel_by is not None,
+        deadline_at=record.started_at + record.timeout_s if running and record.started_at else None,
+        position=position,
+        waiting_for=waiting_for,
+        source=record.source if with_source else None,
+    )

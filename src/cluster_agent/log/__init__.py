@@ -1,0 +1,1 @@
+"""The event log: its lines, its one writer, its readers."""

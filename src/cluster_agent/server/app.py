@@ -1,0 +1,90 @@
+"""The agent as its calls see it, and the tornado application that carries the route table."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import URLSpec
+from tornado.web import Application
+
+from cluster_agent.config import Config
+from cluster_agent.content.projects import Projects
+from cluster_agent.jobs.dispatcher import Dispatcher
+from cluster_agent.jobs.intake import Intake
+from cluster_agent.jobs.slots import Slots
+from cluster_agent.jobs.store import Store
+from cluster_agent.jobs.submit import Policy
+from cluster_agent.log.watch import LogWatcher
+from cluster_agent.server.auth import Keyring
+from cluster_agent.server.base import Endpoint, Route
+
+
+@dataclass(kw_only=True)
+class Agent:
+    """Everything that calls work with; made once by :mod:`cluster_agent.service`."""
+
+    agent_id: str
+    config: Config
+    policy: Policy
+    store: Store
+    dispatcher: Dispatcher
+    intake: Intake
+    keyring: Keyring
+    slots: Slots
+    projects: Projects
+    watcher: LogWatcher
+    routes: Sequence[Route]
+    static: dict[str, bytes]
+    python_version: str
+    survives_restart: bool
+    #: scheme, host and port under which it listens
+    own_url: str = ""
+    #: monotonic times
+    started: float = field(default_factory=time.monotonic)
+    last_request: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        names = {"localhost", self.config.host, socket.gethostname(), socket.getfqdn()}
+        names |= {urlsplit(self.config.public_url).hostname or ""} | set(self.config.allowed_hosts)
+        self.host_names = {name.lower() for name in names if name}
+
+    def touch(self) -> None:
+        """Note that somebody uses this agent."""
+        self.last_request = time.monotonic()
+
+    def base_url(self, host: str) -> str:
+        """Address for history URLs: the public one, else the one that the caller used."""
+        if self.config.public_url:
+            return self.config.public_url
+        name = host.partition(":")[0]
+        if not host or name == "localhost" or self.config.loopback:
+            return self.own_url
+        return f"{'https' if self.config.tls else 'http'}://{host}"
+
+    def on_control_socket(self, request: HTTPServerRequest) -> bool:
+        """Whether the request came over the Unix socket."""
+        stream: Any = getattr(request.connection, "stream", None)
+        return stream is not None and stream.socket is not None and stream.socket.family == socket.AF_UNIX
+
+
+def make_application(agent: Agent) -> Application:
+    """The tornado application: one handler class, one rule for each path of the table."""
+    by_pattern: dict[str, dict[str, Route]] = {}
+    for route in agent.routes:
+        by_pattern.setdefault(route.pattern, {})[route.method] = route
+    rules: list[Any] = [
+        URLSpec(pattern + "$", Endpoint, {"agent": agent, "routes": routes})
+        for pattern, routes in by_pattern.items()
+    ]
+    return Application(
+        rules,
+        default_handler_class=Endpoint,
+        default_handler_args={"agent": agent, "routes": {}},
+        log_function=lambda handler: None,  # noqa: ARG005 - faults are logged where they happen
+    )

@@ -1,0 +1,210 @@
+"""Who asks: bearer tokens, the owner of the control socket, one-time codes for the history page.
+
+Tokens are kept by their SHA-256 only. All tokens are in memory, since this process is the only one that
+changes them; the store keeps them across restarts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from cluster_agent.errors import Conflict, Forbidden, NotFound, Unauthorized
+from cluster_agent.jobs.store import Store
+from cluster_agent.protocol import Role, TokenInfo
+
+_RANK: dict[Role, int] = {"viewer": 0, "user": 1, "admin": 2}
+CODE_S = 60.0
+VIEW_TOKEN_S = 12 * 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who a request comes from and what it may do."""
+
+    user: str
+    role: Role
+    #: set for a token of the history page, which reads this one job
+    job_id: int | None = None
+
+    def may(self, role: Role) -> bool:
+        """Whether the caller's role includes ``role``."""
+        return _RANK[self.role] >= _RANK[role]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    caller: Caller
+    expires_at: float
+
+
+def digest(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_token(
+    user: str, role: Role, *, now: float, label: str = "", expires_s: float | None = None
+) -> tuple[str, TokenInfo]:
+    """A fresh token and what is told of it."""
+    info = TokenInfo(
+        token_id=secrets.token_hex(4),
+        user=user,
+        role=role,
+        label=label,
+        created_at=now,
+        expires_at=now + expires_s if expires_s else None,
+    )
+    return f"mlm_{secrets.token_urlsafe(32)}", info
+
+
+def check_new_user(known: Iterable[TokenInfo], user: str, *, shared_uid: bool) -> None:
+    """Refuse a second person where all jobs run as one unix user and nobody has said that this is fine.
+
+    Raises
+    ------
+    Conflict
+        Naming the setting that allows it.
+    """
+    others = {info.user for info in known if info.revoked_at is None} - {user}
+    if others and not shared_uid:
+        raise Conflict(
+            f"all jobs run as one unix user here, so {user} could read and stop what {', '.join(sorted(others))}"
+            " runs; if that is fine, serve with --shared-uid",
+            field="user",
+        )
+
+
+class Keyring:
+    """The tokens of this agent, and the codes and view tokens of its history page."""
+
+    def __init__(self, store: Store, tokens: list[tuple[str, TokenInfo]], *, shared_uid: bool) -> None:
+        self._store = store
+        self._tokens = dict(tokens)
+        self._shared_uid = shared_uid
+        self._codes: dict[str, _View] = {}
+        self._views: dict[str, _View] = {}
+
+    @property
+    def infos(self) -> list[TokenInfo]:
+        """What is told of each token, oldest first."""
+        return list(self._tokens.values())
+
+    def identify(self, token: str) -> Caller:
+        """The caller that ``token`` stands for.
+
+        Raises
+        ------
+        Unauthorized
+            When it is unknown, revoked or expired.
+        """
+        # A look-up by hash takes a time that tells nothing about the token.
+        key = digest(token)
+        now = time.time()
+        if view := self._views.get(key):
+            if now < view.expires_at:
+                return view.caller
+            del self._views[key]
+        info = self._tokens.get(key)
+        if info is None:
+            raise Unauthorized("this token is not known here; ask whoever runs this agent for one")
+        if info.revoked_at is not None:
+            raise Unauthorized(
+                f"token {info.token_id} was revoked; ask whoever runs this agent for a new one"
+            )
+        if info.expires_at is not None and now >= info.expires_at:
+            raise Unauthorized(
+                f"token {info.token_id} has expired; ask whoever runs this agent for a new one"
+            )
+        self._tokens[key] = msgspec.structs.replace(info, last_used_at=now)
+        return Caller(user=info.user, role=info.role)
+
+    async def create(
+        self, user: str, role: Role, *, label: str = "", expires_s: float | None = None
+    ) -> tuple[str, TokenInfo]:
+        """A new token, told this once."""
+        check_new_user(self.infos, user, shared_uid=self._shared_uid)
+        token, info = new_token(user, role, now=time.time(), label=label, expires_s=expires_s)
+        await self._store.add_token(digest(token), info)
+        self._tokens[digest(token)] = info
+        return token, info
+
+    async def revoke(self, token_id: str) -> TokenInfo:
+        """Make a token invalid from now on."""
+        for key, info in self._tokens.items():
+            if info.token_id == token_id:
+                now = time.time()
+                await self._store.revoke_token(token_id, now)
+                self._tokens[key] = msgspec.structs.replace(info, revoked_at=info.revoked_at or now)
+                return self._tokens[key]
+        raise NotFound(f"there is no token {token_id}")
+
+    def make_code(self, caller: Caller, job_id: int) -> str:
+        """A code that opens the history page of one job, once, within a minute."""
+        self._forget_old()
+        code = secrets.token_urlsafe(24)
+        viewer = Caller(user=caller.user, role="viewer", job_id=job_id)
+        self._codes[digest(code)] = _View(viewer, time.time() + CODE_S)
+        return code
+
+    def redeem(self, code: str) -> tuple[str, int]:
+        """A view token for the job that ``code`` was made for; the code is used up.
+
+        Raises
+        ------
+        Forbidden
+            When the code is unknown, used or older than a minute.
+        """
+        self._forget_old()
+        view = self._codes.pop(digest(code), None)
+        if view is None or view.caller.job_id is None:
+            raise Forbidden("this link was used already or is older than a minute; make a new one")
+        token = f"mlv_{secrets.token_urlsafe(32)}"
+        self._views[digest(token)] = _View(view.caller, time.time() + VIEW_TOKEN_S)
+        return token, view.caller.job_id
+
+    def _forget_old(self) -> None:
+        now = time.time()
+        for kept in (self._codes, self._views):
+            for key in [key for key, view in kept.items() if view.expires_at <= now]:
+                del kept[key]
+
+
+def socket_owner(connection: socket.socket) -> Caller:
+    """The caller at the other end of the control socket: its owner and root are admins.
+
+    Raises
+    ------
+    Forbidden
+        When it is another user.
+    """
+    uid = _peer_uid(connection)
+    if uid not in {os.geteuid(), 0}:
+        raise Forbidden("the control socket is for the agent's own user")
+    return Caller(user=user_name(os.geteuid()), role="admin")
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    credentials = getattr(socket, "SO_PEERCRED", None)
+    if credentials is None:
+        return os.geteuid()  # here the socket's mode 0600 in a folder 0700 is what keeps others out
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, credentials, size))
+    return int(uid)
+
+
+def user_name(uid: int) -> str:
+    """The name of a unix user, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

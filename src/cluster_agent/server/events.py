@@ -1,0 +1,152 @@
+"""Following a job: the bytes of its log as they are, and its streams as raw bytes.
+
+A stream of events never says less than the log and never more: whole lines from the reader's cursor on, and
+between them unstored lines (heartbeats, the place in the queue). Its end without ``ended`` means: come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+from cluster_agent.errors import BadCursor, BadRequest, BeyondEnd, NotFound
+from cluster_agent.jobs.records import JobRecord
+from cluster_agent.jobs.scheduling import Place
+from cluster_agent.log.follow import LogReader
+from cluster_agent.log.format import output_bytes, parse_head
+from cluster_agent.protocol import HEARTBEAT_S, Cursor, Event, State, decode_event, encode
+from cluster_agent.server.base import Call
+from cluster_agent.server.jobs import job_of
+
+NDJSON = "application/x-ndjson"
+_CHUNK = 262144
+
+
+async def events(call: Call) -> None:
+    """The log from a cursor on, or its last lines; with ``follow=1`` until it has ``ended``."""
+    record = await job_of(call)
+    follow, tail = call.flag("follow"), call.number("tail")
+    try:
+        cursor = Cursor.parse(call.query("after") or "0")
+    except ValueError as error:
+        raise BadCursor(str(error), field="after") from None
+    reader = LogReader(call.agent.dispatcher.folder_of(record.job_id).log)
+    offset = _offset(reader, record, cursor, None if tail is None else int(tail))
+    call.start(NDJSON, {"Log-Tag": record.log_tag})
+    if follow:
+        await _wait_for_log(call, record, reader)
+    while True:
+        chunk = reader.read(offset, _CHUNK)
+        if chunk:
+            offset += len(chunk)
+            if await _send_lines(call, record.job_id, chunk):
+                return
+        elif not follow or await _has_ended(call, record.job_id):
+            return
+        else:
+            await _wait_for_more(call, reader, offset)
+
+
+def _offset(reader: LogReader, record: JobRecord, cursor: Cursor, tail: int | None) -> int:
+    if tail is not None:
+        return reader.locate_tail(tail) if reader.path.exists() else 0
+    if cursor.seq == 0:
+        return 0
+    if not reader.path.exists():
+        raise BeyondEnd("this job has no events yet", field="after", nearest="0")
+    return reader.locate(cursor, record.log_tag)
+
+
+async def _send_lines(call: Call, job_id: int, chunk: bytes) -> bool:
+    """Send whole lines; True when ``ended`` was among them, whose time has come once the store knows it."""
+    last = chunk.rfind(b"\n", 0, len(chunk) - 1) + 1
+    head = parse_head(chunk[last:])
+    if head is None or head[1] != "ended":
+        await call.send(chunk)
+        return False
+    if last:
+        await call.send(chunk[:last])
+    await call.agent.dispatcher.settled(job_id)
+    await call.send(chunk[last:])
+    return True
+
+
+async def _has_ended(call: Call, job_id: int) -> bool:
+    record = await call.agent.store.get(job_id)
+    return record is None or not record.active
+
+
+async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> None:
+    """While the job waits for its turn, tell its place whenever that changes."""
+    told: Place | None = None
+    while not reader.path.exists():
+        place = call.agent.dispatcher.places().get(record.job_id)
+        if place is None:
+            return  # it is being started
+        if place != told:
+            told = place
+            line = Event(
+                type="queue",
+                at=time.time(),
+                state=State.QUEUED,
+                position=place.position,
+                waiting_for=place.reason,
+            )
+            await call.send(encode(line) + b"\n")
+        try:
+            await asyncio.wait_for(call.agent.dispatcher.changed(), HEARTBEAT_S)
+        except asyncio.TimeoutError:
+            await _beat(call)
+
+
+async def _wait_for_more(call: Call, reader: LogReader, offset: int) -> None:
+    if await call.agent.watcher.grown(reader.path, offset, HEARTBEAT_S):
+        return
+    # The right to read is looked at again with each heartbeat: a revoked token ends here.
+    token = call.headers.get("Authorization", "").partition(" ")[2].strip()
+    if token:
+        call.agent.keyring.identify(token)
+    await _beat(call)
+
+
+async def _beat(call: Call) -> None:
+    await call.send(encode(Event(type="heartbeat", at=time.time())) + b"\n")
+
+
+async def output(call: Call) -> None:
+    """One stream of the job as raw bytes, from ``Range: bytes=N-`` or ``N-M`` on."""
+    record = await job_of(call)
+    stream = call.args["stream"]
+    if stream not in {"stdout", "stderr"}:
+        raise NotFound(f"there is no stream {stream[:40]!r}: stdout or stderr", field="stream")
+    first, last = _range(call.headers.get("Range"))
+    reader = LogReader(call.agent.dispatcher.folder_of(record.job_id).log)
+    partial = first is not None
+    headers = {"Accept-Ranges": "bytes"} | ({"Content-Range": f"bytes {first}-*/*"} if partial else {})
+    call.start("application/octet-stream", headers, status=206 if partial else 200)
+    position, offset = 0, 0
+    while reader.path.exists() and (chunk := reader.read(offset, _CHUNK)):
+        offset += len(chunk)
+        data = await asyncio.to_thread(_stream_bytes, chunk, stream)
+        low = max(0, (first or 0) - position)
+        high = len(data) if last is None else max(0, min(len(data), last + 1 - position))
+        if low < high:
+            await call.send(data[low:high])
+        position += len(data)
+        if last is not None and position > last:
+            return
+
+
+def _range(header: str | None) -> tuple[int | None, int | None]:
+    if header is None:
+        return None, None
+    match = re.fullmatch(r"bytes=(\d{1,15})-(\d{1,15})?", header.strip())
+    if match is None:
+        raise BadRequest(f"Range: {header[:60]!r} is not bytes=FIRST- or bytes=FIRST-LAST", field="Range")
+    return int(match[1]), int(match[2]) if match[2] else None
+
+
+def _stream_bytes(chunk: bytes, stream: str) -> bytes:
+    events = (decode_event(line) for line in chunk.splitlines() if b'"output"' in line[:120])
+    return b"".join(output_bytes(event) for event in events if event.stream == stream)

@@ -1,0 +1,148 @@
+"""Calls on files: those of a project, and what a job left in its working folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from cluster_agent.content.beneath import resolve
+from cluster_agent.content.upload import Upload, entry, told
+from cluster_agent.errors import BadRequest, BeyondEnd, NotFound
+from cluster_agent.folder import JobFolder
+from cluster_agent.log.follow import LogReader
+from cluster_agent.protocol import FileEntry, FileList, decode_event
+from cluster_agent.server.base import Call, Reply, Sink
+from cluster_agent.server.jobs import job_of
+
+_CHUNK = 2**20
+_BINARY = "application/octet-stream"
+
+
+async def read(call: Call) -> FileList | None:
+    """A file of the project, from a Range on; a folder as a list of its entries."""
+    project, path = call.args["project"], call.args["path"]
+    info = await asyncio.to_thread(call.agent.projects.info, project, path)
+    if info.type == "directory" or call.flag("list"):
+        return FileList(files=await asyncio.to_thread(call.agent.projects.list, project, path))
+    file, info = await asyncio.to_thread(call.agent.projects.open_read, project, path)
+    await _send_file(call, file, info)
+    return None
+
+
+async def info(call: Call) -> Reply:
+    """What is at the path, as headers: ``Content-Length``, ``ETag``, ``Last-Modified-Seconds``, ``File-Type``."""
+    found = await asyncio.to_thread(call.agent.projects.info, call.args["project"], call.args["path"])
+    headers = {
+        "File-Type": found.type,
+        "Last-Modified-Seconds": repr(found.mtime),
+        "Content-Length": str(found.size),
+        "Content-Type": _BINARY,
+    }
+    if found.etag:
+        headers["ETag"] = f'"{found.etag}"'
+    return Reply(headers=headers)
+
+
+async def open_upload(call: Call) -> Sink:
+    """Where the body of a PUT goes; seen by nobody before it is complete."""
+    return await asyncio.to_thread(call.agent.projects.begin_write, call.args["project"], call.args["path"])
+
+
+async def write(call: Call) -> FileEntry:
+    """Put the uploaded file in its place, as a whole, if ``If-Match`` (an ETag; empty: no file yet) holds."""
+    upload = call.sink
+    assert isinstance(upload, Upload)
+    return await asyncio.to_thread(upload.commit, call.headers.get("If-Match"))
+
+
+async def delete(call: Call) -> Reply:
+    """Delete a file, an empty folder, or with ``recursive=1`` a folder with all that it holds."""
+    project, path = call.args["project"], call.args["path"]
+    await asyncio.to_thread(call.agent.projects.delete, project, path, recursive=call.flag("recursive"))
+    return Reply(status=204)
+
+
+async def list_left(call: Call) -> FileList:
+    """Files that the job left in its working folder, as its log tells them."""
+    record = await job_of(call)
+    return FileList(files=await asyncio.to_thread(_left, call.agent.dispatcher.folder_of(record.job_id)))
+
+
+def _left(folder: JobFolder) -> list[FileEntry]:
+    reader = LogReader(folder.log)
+    found, offset = [], 0
+    while folder.log.exists() and (chunk := reader.read(offset)):
+        offset += len(chunk)
+        for line in chunk.splitlines():
+            if b'"type":"file"' in line[:120]:
+                event = decode_event(line)
+                left = FileEntry(
+                    path=event.path or "", type="file", size=event.size or 0, sha256=event.sha256
+                )
+                found.append(left)
+    return found
+
+
+async def read_left(call: Call) -> None:
+    """A file that the job left in its working folder."""
+    record = await job_of(call)
+    work = call.agent.dispatcher.folder_of(record.job_id).work
+    file, info = await asyncio.to_thread(_open_left, work, call.args["path"])
+    await _send_file(call, file, info)
+
+
+def _open_left(work: Path, path: str) -> tuple[BinaryIO, FileEntry]:
+    with told(path), resolve(work, path, follow=False) as place:
+        file = os.fdopen(place.open_file(), "rb")
+        return file, entry(path, os.fstat(file.fileno()))
+
+
+async def read_blob(call: Call) -> None:
+    """Display data of the job that was too large for a line of its log."""
+    record = await job_of(call)
+    name = call.args["sha256"]
+    if not re.fullmatch(r"[0-9a-f]{64}", name):
+        raise BadRequest(f"{name[:64]!r} is not a SHA-256", field="sha256")
+    path = call.agent.dispatcher.folder_of(record.job_id).blobs / name
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise NotFound(f"job {record.job_id} has no such data", field="sha256") from None
+    await _send_file(call, file, FileEntry(path=name, type="file", size=path.stat().st_size, etag=name))
+
+
+async def _send_file(call: Call, file: BinaryIO, info: FileEntry) -> None:
+    with file:
+        first, last = _range(call.headers.get("Range"), info.size)
+        headers = {
+            "Content-Length": str(last + 1 - first),
+            "Accept-Ranges": "bytes",
+            "ETag": f'"{info.etag}"',
+        }
+        partial = "Range" in call.headers
+        if partial:
+            headers["Content-Range"] = f"bytes {first}-{last}/{info.size}"
+        call.start(_BINARY, headers, status=206 if partial else 200)
+        file.seek(first)
+        left = last + 1 - first
+        while left and (data := await asyncio.to_thread(file.read, min(left, _CHUNK))):
+            await call.send(data)
+            left -= len(data)
+
+
+def _range(header: str | None, size: int) -> tuple[int, int]:
+    """First and last byte to send."""
+    if header is None:
+        return 0, size - 1
+    match = re.fullmatch(r"bytes=(\d{1,15})?-(\d{1,15})?", header.strip())
+    if match is None or not (match[1] or match[2]):
+        raise BadRequest(f"Range: {header[:60]!r} is not bytes=FIRST-LAST", field="Range")
+    if match[1] is None:
+        return max(0, size - int(match[2])), size - 1
+    first, last = int(match[1]), min(size - 1, int(match[2]) if match[2] else size - 1)
+    if first > last:
+        raise BeyondEnd(f"the file has {size} bytes", field="Range")
+    return first, last

@@ -1,0 +1,121 @@
+"""``cluster-agent init``: everything that a box needs before its first ``serve``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster_agent.config import ConfigError, default_of, settings
+from cluster_agent.home import Home
+
+_UNIT = """\
+[Unit]
+Description=cluster-agent: training cells from notebooks
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart={command} serve --home {home}
+# Without this a restart of the agent would kill all running jobs.
+KillMode=process
+Environment=CLUSTER_AGENT_KILL_MODE=process
+Delegate=yes
+Restart=on-failure
+LimitNOFILE=65536
+
+[Install]
+WantedBy={target}
+"""
+
+
+def init(home: Path, *, python: str | None, service: bool) -> Iterator[str]:
+    """Make what is missing, change nothing that is there, and tell each step and what to do next."""
+    place = Home(home)
+    instance = place.prepare()
+    yield f"home         {home} (agent {instance.agent_id})"
+    cert, key = home / "cert.pem", home / "key.pem"
+    if not cert.exists():
+        _make_certificate(cert, key)
+    yield f"certificate  {cert} (self-signed; give it to people as --ca, or put your own in its place)"
+    file = home / "agent.toml"
+    if not file.exists():
+        file.write_text(_toml(python, cert, key), encoding="utf-8")
+    yield f"settings     {file}"
+    if service:
+        unit = _write_unit(home)
+        user = "" if os.geteuid() == 0 else "--user "
+        yield f"service      {unit}"
+        yield f"start it     systemctl {user}daemon-reload && systemctl {user}enable --now cluster-agent"
+    else:
+        yield f"start it     cluster-agent serve --home {home}"
+    yield f"then         cluster-agent token create NAME --home {home}"
+
+
+def _make_certificate(cert: Path, key: Path) -> None:
+    """A self-signed certificate for the names of this box, good for ten years."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        raise ConfigError(
+            "openssl is not installed, and init makes the certificate with it (apt install openssl)"
+        )
+    names = dict.fromkeys([socket.gethostname(), socket.getfqdn(), "localhost"])
+    alternatives = ",".join([*(f"DNS:{name}" for name in names), "IP:127.0.0.1"])
+    command = [
+        *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+        *("-days", "3650", "-subj", f"/CN={socket.gethostname()[:60]}"),
+        *("-addext", f"subjectAltName={alternatives}", "-keyout", str(key), "-out", str(cert)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ConfigError(f"openssl could not make a certificate: {done.stderr.strip().splitlines()[-1]}")
+    key.chmod(0o600)
+
+
+def _toml(python: str | None, cert: Path, key: Path) -> str:
+    """All settings, commented out but for those that this box needs."""
+    chosen = {"host": "0.0.0.0", "tls_cert": str(cert), "tls_key": str(key)}
+    if python:
+        chosen["python"] = python
+    lines = ["# Settings of cluster-agent. What is commented out shows the default.", ""]
+    for item in settings():
+        if item.name in {"home", "local", "idle_exit"}:
+            continue
+        text = item.metadata["help"]
+        lines.append(f"# {text}")
+        if item.name in chosen:
+            lines.append(f'{item.name} = "{chosen[item.name]}"')
+        else:
+            lines.append(f"# {item.name} = {_literal(item.name, default_of(item))}")
+        lines.append("")
+    lines += ["# Variables for every job.", "[env]", '# HF_HOME = "/data/hf"', ""]
+    return "\n".join(lines)
+
+
+def _literal(name: str, value: object) -> str:
+    if value is None:
+        return {"gpus": '"auto"', "default_gpus": "1"}.get(name, '""')
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[]"
+    if name in {"default_timeout", "max_timeout", "max_grace"}:
+        return f'"{value:g}s"'
+    if name == "log_limit":
+        return '"2GiB"'
+    return str(value) if isinstance(value, int) else f'"{value}"'
+
+
+def _write_unit(home: Path) -> Path:
+    system = os.geteuid() == 0
+    folder = Path("/etc/systemd/system") if system else Path.home() / ".config" / "systemd" / "user"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = Path(sys.executable).with_name("cluster-agent")
+    target = "multi-user.target" if system else "default.target"
+    unit = folder / "cluster-agent.service"
+    unit.write_text(_UNIT.format(command=command, home=home, target=target), encoding="utf-8")
+    return unit

@@ -1,0 +1,178 @@
+"""The runner's pipes and its control channel, from the supervisor's side.
+
+Order across descriptors: before a frame that asks for an acknowledgement is recorded, what both pipes hold at
+that moment is. The kit has flushed before it sent the frame and waits, so all that the cell wrote before it
+comes before it in the log, and nothing that it wrote after.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import select
+import socket
+import stat
+import sys
+import termios
+from collections.abc import Iterator
+
+#: Bytes taken from a pipe at once; also what the pipe is made to hold where the system lets it.
+PIPE_BYTES = 2**18
+#: A packet has 100 kB at most; more goes by a file of its own.
+_PACKET_BYTES = 2**18
+#: A frame beyond this is not read.
+MAX_FRAME_BYTES = 2**28
+_NO_INHERIT = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class Pipe:
+    """The reading end of stdout or stderr."""
+
+    def __init__(self, stream: str, descriptor: int) -> None:
+        self.stream = stream
+        self.descriptor = descriptor
+        self.open = True
+        os.set_blocking(descriptor, False)
+        if sys.platform == "linux":
+            try:
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            except (OSError, AttributeError):
+                pass  # the user's share of pipe memory is used up: slower, not wrong
+
+    def fileno(self) -> int:
+        """The descriptor, for select."""
+        return self.descriptor
+
+    def read(self) -> bytes:
+        """Some of what is there; the end of the stream closes the pipe."""
+        try:
+            data = os.read(self.descriptor, PIPE_BYTES)
+        except BlockingIOError:
+            return b""
+        if not data:
+            self.close()
+        return data
+
+    def read_present(self) -> bytes:
+        """Exactly what the pipe holds at this moment."""
+        if not self.open:
+            return b""
+        parts = []
+        count = self._held()
+        while count > 0:
+            data = os.read(self.descriptor, count)
+            if not data:
+                break
+            parts.append(data)
+            count -= len(data)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        if self.open:
+            self.open = False
+            os.close(self.descriptor)
+
+    def _held(self) -> int:
+        count = array.array("i", [0])
+        fcntl.ioctl(self.descriptor, termios.FIONREAD, count)
+        return count[0]
+
+
+class Control:
+    """The supervisor's end of the control channel: one packet, one message."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.open = True
+        self._channel = channel
+        channel.setblocking(False)
+
+    def fileno(self) -> int:
+        """The descriptor, for select."""
+        return self._channel.fileno()
+
+    def packets(self, limit: int) -> Iterator[bytes]:
+        """Up to ``limit`` messages that are there; the end of the channel closes it."""
+        for _ in range(limit):
+            if not self.open:
+                return
+            try:
+                packet, descriptors, _, _ = socket.recv_fds(self._channel, _PACKET_BYTES, 4, _NO_INHERIT)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                packet, descriptors = b"", []
+            try:
+                if not packet:
+                    self.close()
+                    return
+                yield _read_file(descriptors[0]) if packet == b"fd" and descriptors else packet
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+
+    def readable(self) -> bool:
+        """Whether there is a packet, or the end."""
+        return self.open and bool(select.select([self._channel], [], [], 0)[0])
+
+    def acknowledge(self) -> None:
+        """Tell the kit that its frame is recorded."""
+        if not self.open:
+            return
+        try:
+            self._channel.send(b"ack")
+        except (BlockingIOError, ConnectionError):
+            pass  # a kit that is gone or does not listen: it loses the answer, nobody loses the frame
+
+    def close(self) -> None:
+        """Let go of the channel."""
+        self.open = False
+        self._channel.close()
+
+
+def control_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a control channel: the supervisor's and the kit's."""
+    kind = socket.SOCK_DGRAM if sys.platform == "darwin" else socket.SOCK_SEQPACKET
+    return socket.socketpair(socket.AF_UNIX, kind)
+
+
+def send_order(channel: socket.socket, job_id: int, title: str, source: str) -> None:
+    """Put the order into the channel as its first packet; the kit finds it there when it has started."""
+    content = json.dumps({"version": 1, "job_id": job_id, "title": title, "source": source}).encode()
+    with os.fdopen(_anonymous_file(), "wb", buffering=0) as order:
+        view = memoryview(content)
+        while view:
+            view = view[order.write(view) :]
+        order.seek(0)
+        socket.send_fds(channel, [b"order"], [order.fileno()])
+
+
+if sys.platform == "linux":
+
+    def _anonymous_file() -> int:
+        return os.memfd_create("order", os.MFD_CLOEXEC)
+
+else:
+    import tempfile
+
+    def _anonymous_file() -> int:
+        with tempfile.TemporaryFile() as file:
+            return os.dup(file.fileno())
+
+
+def _read_file(descriptor: int) -> bytes:
+    """Content of a file that the kit has sent; empty when it is none, so that nobody can block us with a pipe."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FRAME_BYTES:
+        return b""
+    parts = []
+    offset = 0
+    while offset < status.st_size:
+        data = os.pread(descriptor, status.st_size - offset, offset)
+        if not data:
+            break
+        parts.append(data)
+        offset += len(data)
+    return b"".join(parts)

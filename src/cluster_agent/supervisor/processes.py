@@ -1,0 +1,116 @@
+"""What the operating system lets a supervisor do with the processes below it; the rest is in ``tree``.
+
+Linux: a child subreaper, which inherits every orphan below it, and signals through descriptors, so that a
+process id that was given again is never hit. Elsewhere what comes nearest.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from cluster_agent.supervisor.identity import start_time
+
+if sys.platform == "linux":
+    import ctypes
+
+    from cluster_agent.supervisor.identity import read_stat
+
+    #: Unit of ``ru_maxrss``.
+    RSS_BYTES = 1024
+    _SET_PARENT_DEATH_SIGNAL = 1
+    _SET_CHILD_SUBREAPER = 36
+    _prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def become_reaper() -> None:
+        """Make orphans of this process's descendants its own children."""
+        if _prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+    def die_with_parent(parent: int) -> None:
+        """Have this process killed when the thread that forked it ends; it ends at once if that has happened."""
+        _prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    def descendants(root: int) -> dict[int, float]:
+        """Processes below ``root`` by process id, with their start times."""
+        processes = _all_processes()
+        children: dict[int, list[int]] = {}
+        for pid, (parent, _) in processes.items():
+            children.setdefault(parent, []).append(pid)
+        found: dict[int, float] = {}
+        todo = [root]
+        while todo:
+            for pid in children.get(todo.pop(), ()):
+                found[pid] = processes[pid][1]
+                todo.append(pid)
+        return found
+
+    def marked(name: str, value: str) -> dict[int, float]:
+        """Processes that were started with the variable ``name`` as ``value``, with their start times.
+
+        This finds what a supervisor that was killed has left behind.
+        """
+        wanted = f"{name}={value}".encode()
+        found = {}
+        for pid, (_, started) in _all_processes().items():
+            try:
+                variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            if wanted in variables:
+                found[pid] = started
+        return found
+
+    def _all_processes() -> dict[int, tuple[int, float]]:
+        """Parent and start time by process id."""
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+        return {pid: stat for pid in pids if (stat := read_stat(pid))}
+
+    def send(pid: int, started: float, number: int) -> None:
+        """Send a signal to the process ``pid`` if it is the one that started then. Harmless when it is gone."""
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if start_time(pid) == started:
+                signal.pidfd_send_signal(descriptor, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+        finally:
+            os.close(descriptor)
+
+else:
+    import psutil
+
+    RSS_BYTES = 1
+
+    def become_reaper() -> None:
+        """Orphans go to the first process here; the runner's group is what can be reached of them."""
+
+    def die_with_parent(parent: int) -> None:
+        """End at once if the parent has ended already; nothing more is to be had here."""
+        if os.getppid() != parent:
+            os._exit(1)
+
+    def descendants(root: int) -> dict[int, float]:
+        """Processes below ``root`` by process id, with their start times."""
+        children = psutil.Process(root).children(recursive=True)
+        found = {child.pid: start_time(child.pid) for child in children}
+        return {pid: started for pid, started in found.items() if started is not None}
+
+    def marked(name: str, value: str) -> dict[int, float]:  # noqa: ARG001
+        """Nothing: the variables of other processes cannot be read here."""
+        return {}
+
+    def send(pid: int, started: float, number: int) -> None:
+        """Send a signal to the process ``pid`` if it is the one that started then. Harmless when it is gone."""
+        try:
+            if start_time(pid) == started:
+                os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass

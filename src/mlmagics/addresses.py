@@ -1,0 +1,107 @@
+"""Addresses of agents and history URLs: what is allowed, and when two are the same. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from mlmagics.errors import BadValue
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HISTORY = re.compile(r"(?P<base>.*)/history/(?P<job_id>[1-9]\d{0,17})/?")
+
+
+def agent_url(text: str, *, insecure: bool = False) -> str:
+    """The agent's address in ``text`` in one fixed form: no trailing slash, no default port, host in lower case.
+
+    Raises
+    ------
+    BadValue
+        When it is no address that a token may be sent to: no http(s), user or query in it, or ``http`` to
+        another machine without ``insecure``.
+    """
+    if text.startswith("ssh://"):
+        raise BadValue("ssh:// attachments are not there yet: use the agent's https:// address", field="url")
+    parts = _split(text)
+    if parts.fragment:
+        raise BadValue(
+            "invites (URL#CODE) are not there yet: leave out what follows #, and give a token "
+            "with --token-file or --token-env",
+            field="url",
+        )
+    if "@" in parts.netloc:
+        raise BadValue("a user or password does not belong in the address: give a token instead", field="url")
+    if parts.query:
+        raise BadValue("an agent's address has no ?query: write only https://HOST:PORT", field="url")
+    base = _join(parts)
+    if parts.scheme == "http" and not insecure and not is_loopback(base):
+        raise BadValue(
+            f"{base} is not encrypted: anybody on the way could read your token. Use https://, "
+            "or add --insecure if the network is your own",
+            field="url",
+        )
+    return base
+
+
+def history_url(text: str) -> tuple[str, int]:
+    """The agent's address and the job's id in a history URL, which may end in a fragment.
+
+    Raises
+    ------
+    BadValue
+        When ``text`` is not a history URL.
+    """
+    parts = _split(text)
+    match = _HISTORY.fullmatch(parts.path)
+    if match is None or "@" in parts.netloc:
+        raise BadValue(f"{_shown(text)} is not a history URL: it ends in /history/NUMBER", field="url")
+    return _join(parts._replace(path=match["base"])), int(match["job_id"])
+
+
+def looks_like_url(text: str) -> bool:
+    """Whether ``text`` is meant as an address rather than as a name."""
+    return "://" in text
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` stays on this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Where to connect for ``url``."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError as error:
+        raise BadValue(f"{_shown(text)} is not an address: {error}", field="url") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0:
+        raise BadValue(f"{_shown(text)} is not an address: write https://HOST:PORT", field="url")
+    if re.search(r"[\s\\\x00-\x1f]", text.strip()):
+        raise BadValue(f"{_shown(text)} is not an address: it has blanks in it", field="url")
+    return parts
+
+
+def _join(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def _shown(text: str) -> str:
+    """``text`` for a message, without a password that may be in it."""
+    return re.sub(r"//[^/@]*@", "//...@", text.strip())[:200]

@@ -1,0 +1,161 @@
+"""Exceptions of a cell as ``error`` frames: coloured by IPython where it is installed, else by Python itself."""
+
+from __future__ import annotations
+
+import sys
+
+from mlmagics_job import state
+from mlmagics_job.channel import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from mlmagics_job.state import Job
+
+#: Characters of a traceback, and the bytes of its frame (a line of the log has at most 1 MiB).
+_LIMIT = 200_000
+_FRAME_BYTES = 900_000
+
+
+def report(job: Job, error: BaseException) -> None:
+    """Send ``error`` to the reader of the job; a forked child prints it instead."""
+    strip(error, job.filename)
+    if job.in_child:
+        print_plainly(error)
+        return
+    lines = _by_ipython(job, error) or _by_python(error)
+    name = type(error).__name__
+    if isinstance(error, SyntaxError) and name.startswith("_"):
+        name = "SyntaxError"  # IPython asks Python for a private kind of it
+    send(job, name, _text_of(job, error), lines)
+
+
+def send(job: Job, ename: str, evalue: str, traceback: list[str]) -> None:
+    """Send an ``error`` frame, cut where it would not fit into a line of the log."""
+    limit = _LIMIT
+    while True:
+        frame = {
+            "type": "error",
+            "ename": ename,
+            "evalue": _cut(evalue, limit // 4),
+            "traceback": bounded(traceback, limit),
+        }
+        if limit < 100 or len(encode(frame)) < _FRAME_BYTES:
+            break
+        limit //= 2
+    job.send(frame)
+
+
+def print_plainly(error: BaseException) -> None:
+    """Print ``error`` on stderr, as Python would."""
+    for line in _by_python(error):
+        sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _text_of(job: Job, error: BaseException) -> str:
+    try:
+        if isinstance(error, SyntaxError) and error.filename == job.filename:
+            # Python would shorten the name of the cell at its slash.
+            return "%s (%s, line %s)" % (error.msg, job.title, error.lineno)
+        return str(error)
+    except Exception as broken:
+        return "<its text could not be had: %s>" % type(broken).__name__
+
+
+def _by_ipython(job: Job, error: BaseException) -> list[str] | None:
+    try:
+        shell = job.shell()
+        if shell is None or _has_group(error):
+            return None
+        lines = shell.lines_of(error)
+    except Exception:
+        # The process may be in any state by now; the error must get out nevertheless.
+        return None
+    return list(lines)
+
+
+def _by_python(error: BaseException) -> list[str]:
+    import traceback
+
+    try:
+        return (
+            "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            .rstrip("\n")
+            .split("\n")
+        )
+    except Exception:
+        return [type(error).__name__]
+
+
+def _has_group(error: BaseException | None) -> bool:
+    # IPython leaves exception groups to Python, too.
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(getattr(error, "exceptions", None), tuple) and hasattr(error, "derive"):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def strip(error: BaseException | None, filename: str) -> None:
+    """Take the frames that are not the author's off ``error`` and all that it is chained to."""
+    todo: list[Any] = [error]
+    seen: set[int] = set()
+    while todo:
+        error = todo.pop()
+        if not isinstance(error, BaseException) or id(error) in seen:
+            continue
+        seen.add(id(error))
+        if isinstance(error, SyntaxError) and error.filename == filename:
+            error.__traceback__ = None  # of the cell itself: only the compiler's callers would stand there
+        else:
+            error.__traceback__ = _stripped(error.__traceback__, filename)
+        todo += [error.__cause__, error.__context__]
+        inner = getattr(error, "exceptions", ())
+        todo += inner if isinstance(inner, tuple) else ()
+
+
+def _stripped(traceback: TracebackType | None, filename: str) -> TracebackType | None:
+    links: list[TracebackType] = []
+    in_cell = False
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if name == filename and not in_cell:
+            in_cell = True
+            links.clear()  # what led into the cell: the kit, an event loop, a shell
+        if not name.startswith(state.KIT_CODE):
+            links.append(traceback)
+        traceback = traceback.tb_next
+    result = None
+    for link in reversed(links):
+        result = type(link)(result, link.tb_frame, link.tb_lasti, link.tb_lineno)
+    return result
+
+
+def bounded(lines: list[str], limit: int = _LIMIT) -> list[str]:
+    """``lines`` with at most about ``limit`` characters: long ones, then middle ones, say what was cut."""
+    lines = [_cut(line, limit // 4) for line in lines]
+    if sum(map(len, lines)) <= limit:
+        return lines
+    first: list[str] = []
+    last: list[str] = []
+    for part, source in ((first, lines), (last, lines[::-1])):
+        room = limit // 2
+        for line in source:
+            room -= len(line)
+            if room < 0:
+                break
+            part.append(line)
+    left_out = len(lines) - len(first) - len(last)
+    return [*first, "... %d more lines, cut here ..." % left_out, *last[::-1]]
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return "%s\n... %d more characters, cut here ...\n%s" % (text[:half], len(text) - 2 * half, text[-half:])

@@ -1,0 +1,76 @@
+"""The course of a job's process: order in, cell run, figures out, exit code."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def main(kit: str) -> Any:
+    """Run the job that the supervisor orders; return what ``sys.exit`` takes."""
+    fd = os.environ.pop("MLMAGICS_CONTROL_FD", "")
+    if not fd.isdigit():
+        return "mlmagics_job/run.py is started by the supervisor of a job, not by hand"
+    job = _prepare(int(fd), os.path.join(kit, "shim"))
+
+    from mlmagics_job import cell
+
+    code: Any
+    try:
+        code = cell.run(job)
+    except SystemExit as ended:
+        code = ended.code
+    if "mlmagics_job.figures" in sys.modules:
+        code = _show_figures(job) or code
+    return code
+
+
+def _prepare(fd: int, shim: str) -> Any:
+    import faulthandler
+
+    from mlmagics_job import late, state
+    from mlmagics_job.channel import Channel
+    from mlmagics_job.streams import Pair
+
+    streams = Pair()
+    streams.install()
+    faulthandler.enable(2)
+    channel = Channel(fd)
+    order = channel.receive_order()
+
+    main_module = type(sys)("__main__")
+    main_module.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = main_module
+    sys.argv = [""]
+    if os.path.isdir(shim):
+        sys.path.append(shim)
+    job = state.Job(order["title"], order["source"], channel, streams, main_module)
+    state.current = job
+    late.install(job)
+    builtins.display = _display  # type: ignore[attr-defined]
+    builtins.input = late.refuse_input
+    return job
+
+
+def _display(*objs: Any, **options: Any) -> Any:
+    """Show objects in the job's output, as :func:`mlmagics_job.display.display` does."""
+    from mlmagics_job.display import display
+
+    return display(*objs, **options)
+
+
+def _show_figures(job: Any) -> int:
+    from mlmagics_job import errors, pictures
+
+    try:
+        pictures.finish()
+    except Exception as error:
+        # A figure that cannot be drawn is the cell's failure, as it would be in plt.show().
+        errors.report(job, error)
+        return 1
+    return 0

@@ -1,0 +1,148 @@
+"""Real processes for tests: an agent, its jobs, and waiting for something without sleeping blindly."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from cluster_agent.client import AgentClient
+from cluster_agent.log.follow import LogReader
+from cluster_agent.protocol import DONE, Event, Job, Submit, decode_event
+
+T = TypeVar("T")
+
+
+def until(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
+    """The first true answer of ``ask``; fails when there is none in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still {answer!r} after {within_s} s")
+        time.sleep(0.01)
+
+
+class AgentProcess:
+    """``cluster-agent serve`` on a free port with its home in ``home``."""
+
+    def __init__(self, home: Path, flags: Sequence[str] = ()) -> None:
+        self.home = home
+        self.flags = tuple(flags)
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+        self._clients: list[AgentClient] = []
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def token(self) -> str:
+        return (self.home / "token").read_text(encoding="ascii").strip()
+
+    @property
+    def socket(self) -> Path:
+        return self.home / "agent.sock"
+
+    def start(self) -> None:
+        """Serve; returns when the agent is ready."""
+        command = [sys.executable, "-m", "cluster_agent", "serve", "--home", str(self.home)]
+        if not any(flag.startswith("--port") for flag in self.flags):
+            command += ["--port", "0"]
+        env = {name: value for name, value in os.environ.items() if not name.startswith("CLUSTER_AGENT_")}
+        log = (self.home.parent / f"{self.home.name}.stderr").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [*command, *self.flags], stdout=subprocess.PIPE, stderr=log, text=True, env=env
+            )
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], 30)
+        line = self._process.stdout.readline() if ready else ""
+        assert "ready: " in line, f"no ready line; {Path(log.name).read_text()[-2000:]}"
+        self.url = line.split()[2]
+
+    def client(self, token: str | None = None) -> AgentClient:
+        """A client with the admin token, or another."""
+        client = AgentClient(self.url, token=token or self.token, timeout_s=30)
+        self._clients.append(client)
+        return client
+
+    def kill(self) -> None:
+        """End it as a crash does; its jobs go on."""
+        assert self._process is not None
+        self._process.kill()
+        self._reap()
+
+    def stop(self) -> None:
+        """End it as ops do; its jobs go on."""
+        assert self._process is not None
+        self._process.terminate()
+        self._reap()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _reap(self) -> None:
+        assert self._process is not None
+        self._process.wait(30)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def destroy(self) -> None:
+        """End it and everything that it has started."""
+        for client in self._clients:
+            client.close()
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        for log in self.home.glob("jobs/*/events.ndjson"):
+            with LogReader(log) as reader:
+                for line in reader.read(0).splitlines()[:2]:
+                    event = decode_event(line)
+                    if event.type == "started" and event.pid:
+                        _kill_tree(event.pid)
+
+
+def _kill_tree(pid: int) -> None:
+    try:
+        process = psutil.Process(pid)
+        if not any("cluster_agent.supervisor" in part for part in process.cmdline()):
+            return
+        family = [*process.children(recursive=True), process]
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        try:
+            member.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            pass
+
+
+def run_cell(client: AgentClient, source: str, **spec: Any) -> tuple[Job, list[Event]]:
+    """Submit a cell and follow it to its end; its job and stored events."""
+    job = client.submit(Submit(source=source, **spec), os.urandom(8).hex())
+    events = [event for event in client.follow(job.job_id) if event.seq is not None]
+    return client.job(job.job_id), events
+
+
+def text_of(events: Sequence[Event], stream: str = "stdout") -> str:
+    """What a stream carried, of text only."""
+    return "".join(event.text or "" for event in events if event.type == "output" and event.stream == stream)
+
+
+def wait_ended(client: AgentClient, job_id: int) -> Job:
+    """The job, once it has ended."""
+    until(lambda: client.job(job_id).state in DONE)
+    return client.job(job_id)

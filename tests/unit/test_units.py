@@ -1,0 +1,50 @@
+import pytest
+
+from cluster_agent.units import format_duration, format_size, parse_duration, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30m", 1800), ("30min", 1800), ("8h", 28800), ("2d", 172800), ("1h30m", 5400), ("1.5 h", 5400), ("250ms", 0.25)],
+)
+def test_parse_duration_takes_units(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "4", "4.5", "-1h", "0s", "4x", "1h 30", "1e3s", "٤h"])
+def test_parse_duration_refuses_what_is_unclear(text):
+    with pytest.raises(ValueError, match=r"unit|not a duration"):
+        parse_duration(text)
+
+
+def test_parse_duration_names_the_choices_for_a_bare_number():
+    with pytest.raises(ValueError, match="'90' has no unit: write 90s, 90m or 90h"):
+        parse_duration("90")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("16G", 2**34), ("16GB", 2**34), ("16GiB", 2**34), ("512M", 2**29), ("1.5g", 3 * 2**29), ("1t", 2**40)]
+)
+def test_parse_size_takes_units(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "16", "G", "-1G", "0G", "1P", "1 Gb/s"])
+def test_parse_size_refuses_what_is_unclear(text):
+    with pytest.raises(ValueError, match="not a size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.42, "0.4 s"), (3, "3 s"), (9.96, "10 s"), (14.2, "14 s"), (125, "2 min 5 s"), (14400, "4 h"), (108000, "1 d 6 h")],
+)
+def test_format_duration(seconds, text):
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (14.2 * 2**20, "14.2 MiB"), (2**36, "64 GiB"), (2**51, "2048 TiB")]
+)
+def test_format_size(size, text):
+    assert format_size(size) == text
