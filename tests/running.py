@@ -105,7 +105,7 @@ class AgentProcess:
         """End it and everything that it has started."""
         for client in self._clients:
             client.close()
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             self.kill()
         for log in self.home.glob("jobs/*/events.ndjson"):
             with LogReader(log) as reader:

@@ -18,7 +18,9 @@ def main() -> None:
     COPY.parent.mkdir(exist_ok=True)
     if not COPY.exists() or COPY.stat().st_mtime < demo.NOTEBOOK.stat().st_mtime:
         shutil.copyfile(demo.NOTEBOOK, COPY)
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", str(COPY)])
+    # Containers often have no other user; JupyterLab listens on loopback and asks for its token.
+    root = ["--allow-root"] if os.geteuid() == 0 else []
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *root, str(COPY)])
 
 
 if __name__ == "__main__":

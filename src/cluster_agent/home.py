@@ -28,6 +28,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     machine_id: str
     inode: int
+    #: signs the tokens of the history page, so that they outlive a restart
+    secret: str
     #: ids below this one are never given (raised by a restore)
     first_id: int = 1
 
@@ -112,7 +114,14 @@ class Home:
             if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
                 raise ConfigError(f"{folder} must belong to you and be writable by nobody else (chmod 700)")
         if not self.instance.exists():
-            self._write(Instance(agent_id=secrets.token_hex(8), machine_id=machine_id(), inode=self._inode()))
+            self._write(
+                Instance(
+                    agent_id=secrets.token_hex(8),
+                    machine_id=machine_id(),
+                    inode=self._inode(),
+                    secret=secrets.token_hex(32),
+                )
+            )
         instance = self.read_instance()
         if (instance.machine_id, instance.inode) != (machine_id(), self._inode()):
             raise ConfigError(
@@ -133,7 +142,7 @@ class Home:
         old = self.read_instance()
         first = max(old.first_id, highest_seen + 1) + 1_000_000
         self._write(
-            Instance(agent_id=old.agent_id, machine_id=machine_id(), inode=self._inode(), first_id=first)
+            msgspec.structs.replace(old, machine_id=machine_id(), inode=self._inode(), first_id=first)
         )
         return self.read_instance()
 

@@ -113,7 +113,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         sql = SqlThread(db)
         stack.push_async_callback(sql.close)
         store = Store(sql)
-        keyring = Keyring(store, await store.tokens(), shared_uid=config.shared_uid)
+        keyring = Keyring(store, await store.tokens(), shared_uid=config.shared_uid, secret=instance.secret)
         await _first_token(home, keyring)
         _check_users(config, keyring)
         ids = IdSource(

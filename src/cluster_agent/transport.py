@@ -174,7 +174,7 @@ class Transport:
                 pass
             else:
                 known = BY_CODE.get(error.code) or _by_status(status)
-                return known(error.message, field=error.field, nearest=error.nearest)
+                return known(_printable(error.message, 2000), field=error.field, nearest=error.nearest)
         shown = f"{status} {_printable(response.reason_phrase)}".strip()
         if status in {502, 503, 504}:
             return Unreachable(
@@ -218,8 +218,9 @@ def _has_length(response: httpx.Response) -> bool:
     return "Content-Length" in response.headers or "chunked" in response.headers.get("Transfer-Encoding", "")
 
 
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:100])
+def _printable(text: str, limit: int = 100) -> str:
+    """``text`` of the other side, fit for a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text[:limit])
 
 
 def _checked_url(url: str) -> str:

@@ -11,6 +11,9 @@ _COLOURS = (
     *("#6b7280", "#c0392b", "#2e8b57", "#a8730b", "#2f6fd0", "#a04bb5", "#12868f", "#8b9099"),
     *("#7f8794", "#d9483b", "#36a264", "#b98512", "#4b86e0", "#b565c9", "#1d9aa3", "#a3a8b0"),
 )
+# Light tones, so that dark text can be read on them whatever the theme is.
+_GROUNDS = ("#9ca3af", "#f0a49b", "#93d1ae", "#e8c268", "#9dbff0", "#d8aee3", "#86cdd3", "#d5d8dd")
+_DARK = "#111111"
 _LEVELS = (0, 95, 135, 175, 215, 255)
 
 
@@ -31,6 +34,8 @@ def _span(text: str, style: dict[str, str]) -> str:
     escaped = html.escape(text, quote=False)
     if not style or not text:
         return escaped
+    if style.get("background") in _GROUNDS and style.get("color", _COLOURS[0]) == _COLOURS[0]:
+        style = {**style, "color": _DARK}
     css = ";".join(f"{name}:{value}" for name, value in style.items())
     return f'<span style="{css}">{escaped}</span>'
 
@@ -46,8 +51,8 @@ _SIMPLE: dict[int, tuple[str, str | None]] = {
     49: ("background", None),
     **{30 + n: ("color", _COLOURS[n]) for n in range(8)},
     **{90 + n: ("color", _COLOURS[8 + n]) for n in range(8)},
-    **{40 + n: ("background", _COLOURS[n]) for n in range(8)},
-    **{100 + n: ("background", _COLOURS[8 + n]) for n in range(8)},
+    **{40 + n: ("background", _GROUNDS[n]) for n in range(8)},
+    **{100 + n: ("background", _GROUNDS[n]) for n in range(8)},
 }
 
 

@@ -46,7 +46,7 @@ def wait(
         job.wait_for_end(None if deadline is None else max(0.0, deadline - time.monotonic()))
     failed = [job for job in found if job.info.state is not State.SUCCEEDED]
     if failed:
-        raise _failure(failed)
+        raise joint_failure(failed)
     return found
 
 
@@ -57,7 +57,8 @@ def cancel(*which: str | int | Job, reason: str = "", session: Session | None = 
     return [job.cancel(reason) for job in found]
 
 
-def _failure(failed: list[Job]) -> JobFailed:
+def joint_failure(failed: list[Job]) -> JobFailed:
+    """What to raise for several jobs that ended without success: the first one's error, and who else."""
     first = failed[0].failure()
     if len(failed) == 1:
         return first

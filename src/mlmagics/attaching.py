@@ -13,7 +13,7 @@ import msgspec
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from mlmagics.addresses import agent_url
-from mlmagics.attachments import Attachment
+from mlmagics.attachment_store import Attachment
 from mlmagics.errors import BadValue, ClusterError, UserError
 from mlmagics.names import LOCAL, check_name
 from mlmagics.overview import AttachmentRow, row

@@ -126,7 +126,9 @@ def _notes(subject: Subject, view: View, trouble: str | None) -> list[str]:
 
 def _frame(title: str, body: str, notes: list[str], state: str) -> str:
     style = f"border:1px solid {_BORDER};border-radius:3px;padding:6px 10px;margin:2px 0"
-    rest = "".join(f'<div style="color:{_MUTED}">{html.escape(note)}</div>' for note in notes)
+    rest = "".join(
+        f'<div style="color:{_MUTED};white-space:pre-wrap">{html.escape(note)}</div>' for note in notes
+    )
     bold = html.escape(title).replace(html.escape(state), f"<strong>{html.escape(state)}</strong>", 1)
     inner = f'<div style="margin:6px 0">{body}</div>' if body else ""
     return (

@@ -18,7 +18,7 @@ from mlmagics.options import CellOptions, cell_options
 from mlmagics.place import LINGER_S, Place, place_of, waiting_s
 from mlmagics.submitting import submit
 from mlmagics.view import View
-from mlmagics.watch import StoppedWatching, Watch, files_line
+from mlmagics.watch import Watch, files_line, stoppable
 from mlmagics.words import joined
 
 _LOOK_S = 0.2
@@ -70,14 +70,21 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
     )
     if options.as_var is not None:
         shell.user_ns[options.as_var] = job
-    canvas = Canvas(shell, place, job.blob, foreign=False)
+    with stoppable(job.ref):
+        _show(
+            _Cell(shell, watched, job, Canvas(shell, place, job.blob, foreign=False), place), options, wait_s
+        )
+
+
+def _show(cell: _Cell, options: CellOptions, wait_s: float) -> None:
+    canvas, job = cell.canvas, cell.job
     # a submit is an entry in the queue, however soon its turn comes; programs may parse this line
     canvas.heading(f"Job {job.ref}: {'queued' if job.info.state in ACTIVE else job.word.lower()}")
     canvas.heading(f"History URL: {job.history_url}")
     canvas.heading(resources_line(job.info, options))
     for note in job.notes:
         canvas.line(f"Note: {note}")
-    _Cell(shell, watched, job, canvas, place).show(wait_s)
+    cell.show(wait_s)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class _Cell:
         try:
             done = watch.to_the_end(wait_s) if live else watch.gather(min(wait_s, LINGER_S))
             if done:
-                watch.show_all()
+                watch.show()
         except BaseException:
             feed.close()
             raise
@@ -120,7 +127,7 @@ class _Cell:
             card = LiveCard(self.shell, self.job, feed, view, age_s=watch.age_s)
             self.watched.add(card)
             card.start()
-            ended = more_s > 0 and _card_done(card, more_s, ref) and view.done
+            ended = more_s > 0 and _card_done(card, more_s) and view.done
             if ended and view.state is not State.SUCCEEDED:
                 raise self.job.failure(view.error)
             return
@@ -131,15 +138,12 @@ class _Cell:
             feed.close()
 
 
-def _card_done(card: LiveCard, seconds: float, ref: str) -> bool:
+def _card_done(card: LiveCard, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    try:
-        # in short steps: a long wait on a lock cannot be interrupted on Windows
-        while time.monotonic() < deadline:
-            if card.wait(_LOOK_S):
-                return True
-    except KeyboardInterrupt:
-        raise StoppedWatching(ref) from None
+    # in short steps: a long wait on a lock cannot be interrupted on Windows
+    while time.monotonic() < deadline:
+        if card.wait(_LOOK_S):
+            return True
     return False
 
 

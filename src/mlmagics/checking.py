@@ -17,7 +17,7 @@ from cluster_agent.errors import AgentError
 from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from cluster_agent.units import format_duration
 from mlmagics.addresses import host_and_port, is_loopback
-from mlmagics.attachments import Attachment
+from mlmagics.attachment_store import Attachment
 from mlmagics.errors import UserError
 from mlmagics.names import LOCAL
 from mlmagics.session import Session, current, told

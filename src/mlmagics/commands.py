@@ -9,15 +9,15 @@ from typing import Any
 
 from cluster_agent.protocol import ACTIVE, DONE, State, parse_states
 from cluster_agent.units import format_size
+from mlmagics.api import joint_failure
 from mlmagics.display import say, show_table
-from mlmagics.errors import JobFailed
 from mlmagics.handle import Job
 from mlmagics.live import ended_line
 from mlmagics.options import duration
 from mlmagics.overview import jobs
 from mlmagics.references import find
 from mlmagics.tables import files_table, jobs_table
-from mlmagics.watch import StoppedWatching
+from mlmagics.watch import stoppable
 from mlmagics.words import LineParser
 
 
@@ -48,27 +48,12 @@ def wait_for(line: str) -> None:
     for job in found:
         if job.info.state in ACTIVE:
             say(f"Waiting for {job.ref} ({job.word}); an interrupt stops the waiting only")
-        try:
+        with stoppable(job.ref):
             job.wait_for_end(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        except KeyboardInterrupt:
-            raise StoppedWatching(job.ref) from None
         say(ended_line(job))
     failed = [job for job in found if job.info.state is not State.SUCCEEDED]
     if failed:
-        raise _failure(failed)
-
-
-def _failure(failed: list[Job]) -> JobFailed:
-    first = failed[0].failure()
-    if len(failed) == 1:
-        return first
-    others = ", ".join(f"{job.ref} ({job.word})" for job in failed[1:])
-    return JobFailed(
-        f"{first.message}. Not finished either: {others}",
-        ref=first.ref,
-        state=first.state,
-        remote_traceback=first.remote_traceback,
-    )
+        raise joint_failure(failed)
 
 
 @lru_cache

@@ -45,9 +45,9 @@ def disable() -> bool:
 def builtin_magics() -> frozenset[str]:
     """Names of IPython's own magics, for where no shell runs that could be asked."""
     from IPython.core import magics
-    from IPython.core.magic import Magics
 
-    kinds = [kind for kind in vars(magics).values() if isinstance(kind, type) and issubclass(kind, Magics)]
+    # newer versions import them when they are asked for, so only dir() has them all
+    kinds = [getattr(magics, name) for name in dir(magics) if name.endswith("Magics") and name != "Magics"]
     names = {name for kind in kinds for by_name in kind.magics.values() for name in by_name}
     # those that run a program of the same name exist in a shell only
     return frozenset(names) | {"sh", "bash", "perl", "ruby", "python", "python2", "python3", "pypy"}

@@ -20,7 +20,7 @@ import psutil
 from cluster_agent.client import AgentClient
 from cluster_agent.errors import AgentError
 from cluster_agent.protocol import PROTOCOL_VERSION, Info
-from mlmagics.attachments import Attachment
+from mlmagics.attachment_store import Attachment
 from mlmagics.errors import LocalAgentError
 from mlmagics.locks import locked
 from mlmagics.names import LOCAL

@@ -28,7 +28,7 @@ from mlmagics.references import find
 from mlmagics.session import current, told
 from mlmagics.tables import day_and_time
 from mlmagics.view import View
-from mlmagics.watch import Watch, files_line
+from mlmagics.watch import Watch, files_line, stoppable
 from mlmagics.words import LineParser, WrongUse
 
 
@@ -65,7 +65,8 @@ def show_logs(shell: Any, line: str) -> None:
     if options.save is not None:
         canvas.line(save(job, Path(options.save)))
         return
-    _show(job, canvas, tail=options.tail, follow=not options.no_follow)
+    with stoppable(job.ref):
+        _show(job, canvas, tail=options.tail, follow=not options.no_follow)
 
 
 def _show(job: Job, canvas: Canvas, *, tail: int | None, follow: bool) -> None:
@@ -85,7 +86,7 @@ def _show(job: Job, canvas: Canvas, *, tail: int | None, follow: bool) -> None:
             watch.to_the_end()
         else:
             view.close()
-            watch.show_all()
+            watch.show()
     if view.done:
         left = files_line(view, job.ref)
         if left:

@@ -97,7 +97,9 @@ def cell_parser(magic: str) -> LineParser:
         usage="%(prog)s [options]",
     )
     add_job_options(parser)
-    parser.add_argument("--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable")
+    parser.add_argument(
+        "--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable"
+    )
     return parser
 
 

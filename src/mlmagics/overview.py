@@ -11,7 +11,7 @@ from cluster_agent.client import AgentClient
 from cluster_agent.protocol import ACTIVE, PROTOCOL_VERSION, Info, JobList, State, parse_states
 from cluster_agent.units import parse_duration
 from mlmagics.asking import Answer, ask_all
-from mlmagics.attachments import Attachment
+from mlmagics.attachment_store import Attachment
 from mlmagics.errors import BadValue, UserError
 from mlmagics.handle import Job
 from mlmagics.names import LOCAL

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cluster_agent.client import AgentClient
 from cluster_agent.errors import AgentError, Gone, NotFound, Unauthorized
-from mlmagics.attachments import Attachment, AttachmentStore
+from mlmagics.attachment_store import Attachment, AttachmentStore
 from mlmagics.errors import BadValue, ClusterError, UnknownCluster, UserError
 from mlmagics.folders import config_folder, local_home
 from mlmagics.journal import Journal
@@ -124,10 +124,8 @@ class Session:
                 self._retired.append(kept[1])
             try:
                 client = make()
-            except OSError as error:
-                raise UserError(
-                    f"the certificate file of {cluster} cannot be used: {error}", field="ca"
-                ) from None
+            except ValueError as error:
+                raise UserError(f"{cluster}: {error}", field="ca") from None
             self._clients[cluster] = (key, client)
             return client
 

@@ -13,7 +13,7 @@ import msgspec
 from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.protocol import Priority, Submit
 from cluster_agent.units import parse_duration, parse_size
-from mlmagics.attachments import Attachment
+from mlmagics.attachment_store import Attachment
 from mlmagics.errors import BadValue
 from mlmagics.handle import Job
 from mlmagics.names import LOCAL
@@ -142,11 +142,11 @@ def _notes(job: JobInfo, attachment: Attachment, earlier_at: float | None) -> tu
     notes = []
     if attachment.agent_id and attachment.agent_id != job.agent_id:
         notes.append(new_agent(attachment.name))
-    if earlier_at is not None and job.submitted_at < time.time() - 1 and job.submitted_at < earlier_at + 60:
-        at = time.strftime("%H:%M:%S", time.localtime(job.submitted_at))
+    if earlier_at is not None:
+        at = time.strftime("%H:%M:%S", time.localtime(earlier_at))
         notes.append(
-            f"this cell was submitted at {at} already and its answer was lost: this is that job "
-            "(--no-check runs it once more)"
+            f"the same cell was sent at {at} and its answer was lost: this is that job, which runs once "
+            "(--no-check sends the cell again)"
         )
     return tuple(notes)
 

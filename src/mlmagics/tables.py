@@ -33,9 +33,9 @@ class Table:
         )
 
     def as_html(self) -> str:
-        """The table for a notebook; addresses become links."""
+        """The table for a notebook; only the last column, a remark or note, is broken into lines."""
         head = "".join(f'<th style="text-align:left">{html.escape(title)}</th>' for title in self.titles)
-        body = "".join("<tr>" + "".join(map(_html_cell, row)) + "</tr>" for row in self.rows)
+        body = "".join(f"<tr>{_html_cells(row)}</tr>" for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def bundle(self) -> dict[str, str]:
@@ -48,8 +48,12 @@ def _short(cell: str) -> str:
     return cell if len(cell) <= _MAX_CELL else cell[: _MAX_CELL - 3] + "..."
 
 
-def _html_cell(cell: str) -> str:
-    return f'<td style="text-align:left">{html.escape(_short(cell))}</td>'
+def _html_cells(row: Sequence[str]) -> str:
+    styles = ["text-align:left;white-space:nowrap"] * (len(row) - 1) + ["text-align:left"]
+    return "".join(
+        f'<td style="{style}">{html.escape(_short(cell))}</td>'
+        for style, cell in zip(styles, row, strict=True)
+    )
 
 
 def attachments_table(rows: Sequence[AttachmentRow]) -> Table:

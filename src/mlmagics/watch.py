@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from cluster_agent.protocol import State
 from cluster_agent.units import format_size
@@ -33,6 +35,15 @@ class StoppedWatching(UserError):
         super().__init__(
             f"stopped watching {ref}, which goes on. To come back: %logs {ref}   To cancel it: %cancel {ref}"
         )
+
+
+@contextlib.contextmanager
+def stoppable(ref: str) -> Iterator[None]:
+    """Turn an interrupt into the line that says how to come back to ``ref``."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise StoppedWatching(ref) from None
 
 
 class Watch:
@@ -66,10 +77,7 @@ class Watch:
 
     def gather(self, seconds: float) -> bool:
         """Whether the job ends within ``seconds``; nothing is shown yet."""
-        try:
-            self._read_until(time.monotonic() + seconds, patient=True)
-        except KeyboardInterrupt:
-            raise StoppedWatching(self._job.ref) from None
+        self._read_until(time.monotonic() + seconds, patient=True)
         return self.view.done
 
     def to_the_end(self, limit_s: float = float("inf")) -> bool:
@@ -77,29 +85,17 @@ class Watch:
 
         Raises
         ------
-        StoppedWatching
-            When interrupted.
         UserError
             When the log cannot be followed to its end.
         """
         limit = time.monotonic() + limit_s
-        try:
-            while not self.view.done and time.monotonic() < limit:
-                self._read_until(min(time.monotonic() + 1.0, limit), patient=False)
-                self._read_until(self._written_at + _TICK_S, patient=True)
-                self._tell_state()
-                self._show()
-            self._show()
-        except KeyboardInterrupt:
-            raise StoppedWatching(self._job.ref) from None
+        while not self.view.done and time.monotonic() < limit:
+            self._read_until(min(time.monotonic() + 1.0, limit), patient=False)
+            self._read_until(self._written_at + _TICK_S, patient=True)
+            self._tell_state()
+            self.show()
+        self.show()
         return self.view.done
-
-    def show_all(self) -> None:
-        """Write what was gathered."""
-        try:
-            self._show()
-        except KeyboardInterrupt:
-            raise StoppedWatching(self._job.ref) from None
 
     def _read_until(self, deadline: float, *, patient: bool) -> None:
         """Take events until ``deadline``; when not ``patient``, only until one has come."""
@@ -117,7 +113,8 @@ class Watch:
             if left <= 0 or (event is not None and not patient):
                 return
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Write what was gathered since the last time."""
         for change in self._changes.since_last(self.view):
             if not (self._raises and isinstance(change, Raised)):
                 self._canvas.apply(change)

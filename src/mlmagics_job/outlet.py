@@ -25,12 +25,11 @@ class Outlet(io.BufferedIOBase):
         self.name = name
         #: when bytes last went out, on the monotonic clock
         self.wrote_at = 0.0
-        self._patience_s = -1.0
         self._discard = False
         self._renew()
 
     def _renew(self) -> None:
-        self._lock = _thread.RLock()
+        self._lock: Any = _thread.RLock()
         #: what is going out, and how many bytes of it each write took
         self._going: tuple[bytes, list[int]] = (b"", [])
 
@@ -50,14 +49,10 @@ class Outlet(io.BufferedIOBase):
         data = _bytes(data)
         if self._discard:
             return len(data)
-        locked = self._lock.acquire(True, self._patience_s)
-        try:
+        with self._lock:
             before, taken = self._going
             self._going = (before[sum(taken) :] + data, [])
             self._drain()
-        finally:
-            if locked:
-                self._lock.release()
         self.wrote_at = _now()
         return len(data)
 
@@ -80,7 +75,7 @@ class Outlet(io.BufferedIOBase):
 
     def end(self) -> None:
         """Never wait for ever again: other threads may stand still from now on."""
-        self._patience_s = PATIENCE_AT_END_S
+        self._lock = _Patient(self._lock)
 
     def forget(self, stream: io.TextIOWrapper) -> None:
         """In a forked child: drop what the parent has yet to write, with the parent's locks."""
@@ -90,6 +85,22 @@ class Outlet(io.BufferedIOBase):
             io.TextIOWrapper.flush(stream)
         finally:
             self._discard = False
+
+
+class _Patient:
+    """A lock that is waited for only so long."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self._limit_s = PATIENCE_AT_END_S
+        self._locked = False
+
+    def __enter__(self) -> None:
+        self._locked = self._lock.acquire(True, self._limit_s)
+
+    def __exit__(self, *_: object) -> None:
+        if self._locked:
+            self._lock.release()
 
 
 def _wait_writable(fd: int) -> None:

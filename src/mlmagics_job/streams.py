@@ -75,8 +75,12 @@ class Stream(io.TextIOWrapper):
                 raw_flush()
                 return
             gathering = True
-            if not pair.watch():
-                sweep()
+            watched = False
+            try:
+                watched = pair.watch()
+            finally:
+                if not watched:
+                    sweep()
 
         def waiting() -> bool:
             return gathering
@@ -149,17 +153,21 @@ class Pair:
         with self._guard:
             if self._stopping:
                 return False
-            if not self._running:
+            if self._running:
+                return True
+            self._wake = _thread.allocate_lock()
+            self._wake.acquire()
+            self._gone = _thread.allocate_lock()
+            self._gone.acquire()
+            started: list[int] = []
+            try:
                 self._running = True
-                self._wake = _thread.allocate_lock()
-                self._wake.acquire()
-                self._gone = _thread.allocate_lock()
-                self._gone.acquire()
-                try:
-                    _thread.start_new_thread(self._bring_out, ())
-                except RuntimeError:
-                    self._running = False
-                    return False
+                # One C call starts and notes it: after an interrupt there must be no doubt about the thread.
+                started.extend(map(_thread.start_new_thread, (self._bring_out,), ((),)))
+            except RuntimeError:
+                return False
+            finally:
+                self._running = bool(started)
             return True
 
     def _bring_out(self) -> None:
@@ -188,8 +196,8 @@ class Pair:
             if running and wake.locked():
                 wake.release()
         if running:
-            gone.acquire()
-            gone.release()
+            with gone:
+                pass
             _wait_gone(self._thread_id)
 
     def _before_fork(self) -> None:

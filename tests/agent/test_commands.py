@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from running import run_cell, text_of, wait_ended
 
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import State
+from running import run_cell, text_of, wait_ended
 
 
 def run(*args, env=None, code=0):

@@ -172,6 +172,28 @@ def test_a_view_code_opens_one_job_once(agent, http):
         assert page.get("/v1/jobs").status_code == 403
         assert page.post(f"/v1/jobs/{mine.job_id}/cancel", json={}).status_code == 403
         assert page.post("/v1/jobs", json={"source": "1"}).status_code == 403
+        forged = told["token"][:-1] + ("0" if told["token"][-1] != "0" else "1")
+        assert (
+            page.get(f"/v1/jobs/{mine.job_id}", headers={"Authorization": f"Bearer {forged}"}).status_code
+            == 401
+        )
+
+
+def test_a_view_token_outlives_a_restart_and_ends_with_the_token_that_made_it(agent):
+    admin = agent.client()
+    made = admin.create_token(admin.info().user)
+    client = agent.client(made.token)
+    job, _ = run_cell(client, "1")
+    code = client.view_code(job.job_id)
+    token = httpx.post(f"{agent.url}/v1/view-token", json={"code": code.code}, trust_env=False).json()[
+        "token"
+    ]
+    agent.restart()
+    viewer = agent.client(token)
+    assert viewer.job(job.job_id).job_id == job.job_id
+    agent.client().revoke_token(made.info.token_id)
+    with pytest.raises(Exception, match="was revoked"):
+        viewer.job(job.job_id)
 
 
 def test_users_see_their_own_jobs_and_foreign_ids_look_absent(start_agent):

@@ -130,16 +130,20 @@ def test_the_supervisors_death_is_lost_and_ends_the_job(agent):
     assert client.info().cpus_free == client.info().cpus
 
 
-def test_the_supervisors_death_while_no_agent_runs_is_lost(agent):
+def test_the_supervisors_death_while_no_agent_runs_is_lost_and_nothing_of_it_is_left(agent):
     client = agent.client()
-    job = client.submit(Submit(source="import time\ntime.sleep(600)"), "k")
-    until(lambda: client.job(job.job_id).state is State.RUNNING)
+    source = "import subprocess, time\np = subprocess.Popen(['sleep', '600'], start_new_session=True)\nprint(p.pid, flush=True)\ntime.sleep(600)"
+    job = client.submit(Submit(source=source), "k")
+    until(lambda: text_of(list(client.events(job.job_id))).endswith("\n"))
+    child = psutil.Process(int(text_of(list(client.events(job.job_id)))))
     started = next(event for event in client.events(job.job_id) if event.type == "started")
     agent.kill()
     psutil.Process(started.pid).kill()
     agent.start()
     ended = wait_ended(agent.client(), job.job_id)
     assert (ended.state, ended.complete) == (State.LOST, False)
+    psutil.wait_procs([child], timeout=30)
+    assert not child.is_running()
 
 
 def test_an_intent_without_a_start_is_queued_again_and_runs_once(agent, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_a_submit_in_doubt_says_so() -> None:
         client.submit(SPEC, "key-1")
     assert len(server.requests) > 1
     assert {request.headers["idempotency-key"] for request in server.requests} == {"key-1"}
+
+
+def test_a_submit_that_reached_nobody_says_so_at_once() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        client = AgentClient(f"http://127.0.0.1:{bound.getsockname()[1]}")
+        with client, pytest.raises(Unreachable, match="connection refused") as caught:
+            client.submit(SPEC, "key-1")
+    assert not isinstance(caught.value, Unconfirmed)
 
 
 def test_a_submit_that_was_refused_is_not_sent_again() -> None:

@@ -73,10 +73,12 @@ def test_hundreds_of_forks_beside_flooding_threads_do_not_hang(cell: Cell) -> No
 import os, sys, threading, warnings
 warnings.simplefilter("ignore")
 done = threading.Event()
-def flood():
+def flood(name):
+    i = 0
     while not done.is_set():
-        print("flood")
-threads = [threading.Thread(target=flood) for _ in range(2)]
+        print(f"<{name} {i}>")
+        i += 1
+threads = [threading.Thread(target=flood, args=(name,)) for name in "ab"]
 [thread.start() for thread in threads]
 for i in range(500):
     pid = os.fork()
@@ -89,7 +91,12 @@ done.set()
 """
     )
     assert record.exit_code == 0
-    assert re.findall(r"<child (\d+)>", record.stdout) == [str(i) for i in range(500)]
+    children = re.compile(r"<child (\d+)>")
+    assert children.findall(record.stdout) == [str(i) for i in range(500)]
+    flood = children.sub("", record.stdout)
+    for name in "ab":
+        numbers = re.findall(rf"<{name} (\d+)>", flood)
+        assert numbers == [str(i) for i in range(len(numbers))]
 
 
 def test_a_fork_in_a_flood_of_the_main_thread_gives_no_warning(cell: Cell) -> None:

@@ -106,7 +106,7 @@ children = []
 for number in range(4):
     pid = os.fork()
     if pid == 0:
-        print(f"child {number}", flush=True)
+        os.write(1, f"child {number}\\n".encode())
         os._exit(0)
     children.append(pid)
 for pid in children:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from front_end import FrontEnd
 
-from mlmagics.attachments import Attachment, AttachmentStore
+from mlmagics.attachment_store import Attachment, AttachmentStore
 from mlmagics.local import LocalAgent
 from running import AgentProcess
 
@@ -18,7 +18,11 @@ def settings(tmp_path: Path, agent: AgentProcess) -> Iterator[dict[str, str]]:
     """Variables of a kernel whose person has attached ``gpu-box``; an agent of their own is ended."""
     config, local = tmp_path / "config", tmp_path / "local"
     store = AttachmentStore(config)
-    store.put(Attachment(name="gpu-box", url=agent.url, token="file", token_from=str(agent.home / "token")))
+    store.put(
+        Attachment(
+            name="gpu-box", url=agent.url, credential="file", credential_from=str(agent.home / "token")
+        )
+    )
     try:
         yield {
             "MLMAGICS_CONFIG_DIR": str(config),

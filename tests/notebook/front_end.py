@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import queue
 import re
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.blocking import BlockingKernelClient
@@ -63,7 +65,11 @@ class FrontEnd:
 
     def __init__(self, env: Mapping[str, str], *, person: bool = True) -> None:
         variables = {name: value for name, value in os.environ.items() if not _tells_of_a_front_end(name)}
-        self._manager = KernelManager(kernel_name="python3", transport="ipc" if os.name == "posix" else "tcp")
+        # sockets in a folder of their own: ports on loopback could be taken by another kernel in between
+        self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
+        self._manager = KernelManager(
+            kernel_name="python3", transport="ipc", ip=str(Path(self._folder.name) / "socket")
+        )
         self._manager.start_kernel(env={**variables, **env})
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
@@ -76,6 +82,7 @@ class FrontEnd:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+        self._folder.cleanup()
 
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from front_end import FrontEnd
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-
-from front_end import FrontEnd
 
 SLOW = "import time\nfor n in range(6):\n    print('step', n)\n    time.sleep(0.5)\n"
 
@@ -26,7 +25,8 @@ def notebook(*cells: str) -> NotebookNode:
 
 
 def text_of(cell: NotebookNode) -> str:
-    return "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
+    outputs = cell.get("outputs", [])
+    return "".join(output.get("text", "") for output in outputs if output.output_type == "stream")
 
 
 @pytest.fixture

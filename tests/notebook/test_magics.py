@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from front_end import FrontEnd
-from mlmagics.attachments import Attachment, AttachmentStore
+
+from mlmagics.attachment_store import Attachment, AttachmentStore
 from running import AgentProcess, until
 
 CARD = "application/vnd.mlmagics.job+json"
@@ -111,20 +113,42 @@ def test_card_stays_in_its_own_cell_while_others_run(lab: FrontEnd, tmp_path: Pa
     assert other.text == "other\n"
 
 
-def test_card_survives_an_agent_that_is_away(lab: FrontEnd, tmp_path: Path) -> None:
-    # a fixed port, so that the agent comes back where it was
-    go, config = tmp_path / "go", tmp_path / "config"
-    assert config.exists()
-    cell = lab.run(f"%%gpu-box --no-wait\n{held(go, 'print(1)')}")
-    lab.wait(lambda: "Running" in cell.text)
+def test_card_survives_an_agent_that_is_away(
+    open_front_end: Callable[..., FrontEnd],
+    start_agent: Callable[..., AgentProcess],
+    settings: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    box = start_agent("--port", str(port))
+    token = {"credential": "file", "credential_from": str(box.home / "token")}
+    AttachmentStore(Path(settings["MLMAGICS_CONFIG_DIR"])).put(
+        Attachment(name="far-box", url=box.url, **token)
+    )
+    lab = open_front_end()
+    go = tmp_path / "go"
+    cell = lab.run(f"%%far-box --no-wait\n{held(go, 'print(55)')}")
+    lab.wait(lambda: "55" in cell.text)
+    box.kill()
+    lab.wait(lambda: "No contact at present" in cell.text)
+    assert "Running" in cell.text
     go.touch()
+    box.start()
     lab.wait(lambda: "Finished" in cell.text)
+    assert "No contact" not in cell.text
+    assert cell.displays[-1]["text/plain"].splitlines()[1:] == ["55"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_wait_shows_the_output_live_and_raises(lab: FrontEnd, tmp_path: Path) -> None:
     go = tmp_path / "go"
-    cell = lab.send(f"%%gpu-box --wait\n{held(go, 'print(1)', 'raise ValueError(2)')}")
-    lab.wait(lambda: cell.streams.endswith("1\n"))
+    cell = lab.send(f"%%gpu-box --wait\n{held(go, 'print(55)', 'raise ValueError(2)')}")
+    lab.wait(lambda: cell.streams.endswith("55\n"))
     assert cell.status is None
     go.touch()
     lab.wait(lambda: cell.idle)
@@ -135,9 +159,9 @@ def test_wait_shows_the_output_live_and_raises(lab: FrontEnd, tmp_path: Path) ->
 
 def test_interrupt_stops_the_watching_not_the_job(lab: FrontEnd, tmp_path: Path, agent: AgentProcess) -> None:
     go = tmp_path / "go"
-    cell = lab.send(f"%%gpu-box --wait\n{held(go, 'print(1)')}")
+    cell = lab.send(f"%%gpu-box --wait\n{held(go, 'print(55)')}")
     following = lab.send("print('not reached')")
-    lab.wait(lambda: cell.streams.endswith("1\n"))
+    lab.wait(lambda: cell.streams.endswith("55\n"))
     lab.interrupt()
     lab.wait(lambda: cell.idle and following.status is not None)
     assert (cell.status, following.status) == ("error", "aborted")
@@ -147,7 +171,7 @@ def test_interrupt_stops_the_watching_not_the_job(lab: FrontEnd, tmp_path: Path,
     )
     assert agent.client().job(1).ended_at is None
     logs = lab.send("%logs")
-    lab.wait(lambda: logs.streams.endswith("1\n"))
+    lab.wait(lambda: logs.streams.endswith("55\n"))
     lab.interrupt()
     lab.wait(lambda: logs.idle)
     assert "stopped watching gpu-box/1" in logs.text
@@ -211,7 +235,7 @@ def test_progress_bar_is_one_line(lab: FrontEnd) -> None:
     cell = lab.run(
         "%%gpu-box --wait\nimport time\nfor n in range(20): print(f'\\r{n}', end=''); time.sleep(0.02)\nprint()"
     )
-    assert cell.streams.splitlines(keepends=True)[3].split("\r")[-1] == "19\n"
+    assert cell.streams.split("\n")[3].split("\r")[-1] == "19"
     assert cell.streams.count("\r") < 20
 
 
@@ -307,7 +331,7 @@ def test_attachment_made_elsewhere_is_a_magic_in_the_next_cell(
 ) -> None:
     store = AttachmentStore(Path(settings["MLMAGICS_CONFIG_DIR"]))
     token_file = str(agent.home / "token")
-    store.put(Attachment(name="lab.gpu-1", url=agent.url, token="file", token_from=token_file))
+    store.put(Attachment(name="lab.gpu-1", url=agent.url, credential="file", credential_from=token_file))
     assert lab.run("%%lab.gpu-1\nprint(5)").text.splitlines()[3] == "5"
 
 

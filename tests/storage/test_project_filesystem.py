@@ -19,7 +19,7 @@ import mlmagics_job
 from cluster_agent.protocol import Project
 from mlmagics import session, storage
 from mlmagics import storage as project
-from mlmagics.attachments import Attachment
+from mlmagics.attachment_store import Attachment
 from mlmagics.errors import ClusterError
 from mlmagics_job.folder import OutsideProjectError
 from running import AgentProcess

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -9,6 +10,7 @@ import pytest
 
 from cluster_agent import errors
 from cluster_agent.content.projects import MARKER, Projects
+from cluster_agent.content.upload import Upload
 
 
 @pytest.fixture
@@ -193,6 +195,8 @@ def test_the_marker_is_told_kept_and_out_of_reach(projects: Projects, root: Path
     assert told.marker == (root / MARKER).read_text().strip()
     assert told.url == root.as_uri()
     assert Projects({"other": root}).describe()[0].marker == told.marker
+    (root / MARKER).unlink()
+    assert len(projects.describe()[0].marker) == 32, "made anew"
     (root / "alias").symlink_to(MARKER)
     for path in (MARKER, "alias", ".x.tmp", "deep/.y.0.tmp"):
         for method in (projects.info, projects.open_read, projects.begin_write):
@@ -218,26 +222,34 @@ def test_if_match_is_compare_and_set(projects: Projects) -> None:
 
 
 def test_one_of_many_writers_with_the_same_etag_wins(projects: Projects, root: Path) -> None:
-    etag = write(projects, "counter", b"start")
-    uploads = [projects.begin_write("default", "counter") for _ in range(16)]
-    outcomes = []
+    writers = 8
+    for round_ in range(20):
+        etag = write(projects, f"counter-{round_}", b"start")
+        uploads = [projects.begin_write("default", f"counter-{round_}") for _ in range(writers)]
+        winners = race(uploads, etag)
+        assert len(winners) == 1
+        assert read(projects, f"counter-{round_}") == str(winners[0]).encode()
+    assert len(list(root.iterdir())) == 1 + 20, "the losers leave nothing"
+
+
+def race(uploads: list[Upload], etag: str) -> list[int]:
+    """Numbers of the uploads whose commit, all at once, was accepted."""
+    start = threading.Barrier(len(uploads))
+    accepted: list[int] = []
 
     def commit(number: int) -> None:
         uploads[number].write(str(number).encode())
-        try:
+        start.wait()
+        with contextlib.suppress(errors.StaleWrite):
             uploads[number].commit(etag)
-            outcomes.append(number)
-        except errors.StaleWrite:
-            outcomes.append(None)
+            accepted.append(number)
 
-    threads = [threading.Thread(target=commit, args=(n,)) for n in range(16)]
+    threads = [threading.Thread(target=commit, args=(number,)) for number in range(len(uploads))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    (winner,) = [n for n in outcomes if n is not None]
-    assert read(projects, "counter") == str(winner).encode()
-    assert sorted(p.name for p in root.iterdir()) == [MARKER, "counter"]
+    return accepted
 
 
 def test_folders_and_files_are_not_taken_for_each_other(projects: Projects) -> None:
@@ -285,7 +297,7 @@ def test_names_that_are_not_utf8_or_too_long(projects: Projects, root: Path) -> 
     write(projects, "x" * 230, b"")
 
 
-def test_sweep_deletes_old_unfinished_uploads_only(projects: Projects, root: Path) -> None:
+def test_a_write_deletes_old_unfinished_ones_beside_it(projects: Projects, root: Path) -> None:
     old = projects.begin_write("default", "deep/old")
     new = projects.begin_write("default", "deep/new")
     (root / "deep" / ".mine.tmp").write_text("a hidden file of the user")
@@ -303,7 +315,7 @@ def test_sweep_deletes_old_unfinished_uploads_only(projects: Projects, root: Pat
             os.utime(root / folder / "m.json", (age, age))
         os.utime(root / folder, (0, 0))
 
-    assert projects.sweep() == 2
+    write(projects, "deep/another", b"")
     assert not name.exists()
     assert not (root / "deep/.m.json.0123456789abcdef.tmp").exists()
     assert (root / "deep/.n.json.0123456789abcdef.tmp/m.json").exists()

@@ -142,6 +142,8 @@ def test_ansi_colours_become_styles_and_markup_stays_text() -> None:
     assert ansi.to_html("\x1b[1mx\x1b[0my") == '<span style="font-weight:bold">x</span>y'
     assert "rgb(95,135,0)" in ansi.to_html("\x1b[38;5;64mx")
     assert "rgb(1,2,3)" in ansi.to_html("\x1b[48;2;1;2;3mx")
+    marked = ansi.to_html("\x1b[30;43m1/0\x1b[39;49m")
+    assert marked == '<span style="color:#111111;background:#e8c268">1/0</span>'
     assert ansi.to_html("\x1b[38;5mx\x1b[999mx") == "xx"
 
 

@@ -26,6 +26,8 @@ from cluster_agent.content.upload import Upload, entry, told
 MARKER = ".mlmagics-project"
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 _TEMPORARY = re.compile(r"\..*\.tmp")
+#: A write that has not been touched for so long will not be finished.
+_UNFINISHED_S = 86400.0
 _OURS = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
@@ -65,6 +67,8 @@ class Projects:
 
     def describe(self) -> list[protocol.Project]:
         """All projects, as ``/v1/info`` tells them."""
+        for root in self._roots.values():
+            _mark(root)  # again, where somebody has emptied the folder
         return [
             protocol.Project(name=name, url=root.as_uri(), marker=_read_marker(root))
             for name, root in self._roots.items()
@@ -111,6 +115,7 @@ class Projects:
             raise errors.BadRequest("a file needs a name", field="path")
         with _resolved(root, path, create=True) as place:
             _refuse_folder(place, path)
+            _sweep_folder(place.folder)
             return Upload(place, path, self._commit)
 
     def delete(self, project: str, path: str, *, recursive: bool = False) -> None:
@@ -131,19 +136,6 @@ class Projects:
                 _delete_tree(place)
             else:
                 _delete_empty(place, path)
-
-    def sweep(self, older_than_s: float = 86400.0) -> int:
-        """Delete what writers that were never finished left behind; returns how many files and folders."""
-        limit = time.time() - older_than_s
-        swept = 0
-        for root in self._roots.values():
-            for _, folders, files, handle in os.fwalk(root):
-                unfinished = [name for name in folders if _OURS.fullmatch(name)]
-                folders[:] = [name for name in folders if name not in unfinished]
-                for name in (*unfinished, *filter(_OURS.fullmatch, files)):
-                    with contextlib.suppress(FileNotFoundError):
-                        swept += _sweep_one(Place(handle, name), limit)
-        return swept
 
 
 @contextlib.contextmanager
@@ -212,7 +204,17 @@ def _delete_tree(place: Place) -> None:
     os.rmdir(place.name, dir_fd=place.folder)
 
 
-def _sweep_one(place: Place, limit: float) -> int:
+def _sweep_folder(folder: int) -> None:
+    """Delete what writers that were never finished left in a folder more than a day ago."""
+    limit = time.time() - _UNFINISHED_S
+    with os.scandir(folder) as found:
+        names = [item.name for item in found if _OURS.fullmatch(item.name)]
+    for name in names:
+        with contextlib.suppress(OSError):
+            _sweep_one(Place(folder, name), limit)
+
+
+def _sweep_one(place: Place, limit: float) -> None:
     newest = place.stat().st_mtime
     is_folder = stat.S_ISDIR(place.stat().st_mode)
     if is_folder:
@@ -220,12 +222,11 @@ def _sweep_one(place: Place, limit: float) -> int:
             times = (os.stat(name, dir_fd=handle, follow_symlinks=False).st_mtime for name in files)
             newest = max(newest, *times, os.fstat(handle).st_mtime)
     if newest >= limit:
-        return 0
+        return
     if is_folder:
         _delete_tree(place)
     else:
         os.unlink(place.name, dir_fd=place.folder)
-    return 1
 
 
 def _mark(root: Path) -> None:

@@ -75,5 +75,11 @@ class Executor(Protocol):
     def adopt(self, handle: Handle) -> Running | None:
         """The supervisor that ``handle`` names, or None when it no longer lives."""
 
+    def sweep(self, nonce: str) -> list[int]:
+        """Kill what is left of the start ``nonce``, whose supervisor is dead; the processes that were hit.
+
+        To be repeated until it hits none. Blocking.
+        """
+
     async def close(self) -> None:
         """Let go: spares end, supervisors with a job go on."""

@@ -126,18 +126,24 @@ class LocalExecutor:
         return LocalRunning(Handle(pid=spare.pid, pid_started=started, boot_id=self._boot_id))
 
 
-def _open_process(handle: Handle) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where there is none, or it is gone."""
-    if sys.platform != "linux":
+if sys.platform == "linux":
+
+    def _open_process(handle: Handle) -> int | None:
+        """A descriptor that becomes readable when the process ends; None when it has ended."""
+        try:
+            descriptor = os.pidfd_open(handle.pid)
+        except ProcessLookupError:
+            return None
+        if start_time(handle.pid) == handle.pid_started:
+            return descriptor
+        os.close(descriptor)
         return None
-    try:
-        descriptor = os.pidfd_open(handle.pid)
-    except ProcessLookupError:
+
+else:
+
+    def _open_process(handle: Handle) -> int | None:  # noqa: ARG001
+        """Nothing: processes have no descriptors here, so they are looked at again and again."""
         return None
-    if start_time(handle.pid) == handle.pid_started:
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 async def _readable(descriptor: int) -> None:

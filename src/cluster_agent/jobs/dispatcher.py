@@ -105,9 +105,10 @@ class Dispatcher:
         """Where each waiting job stands."""
         return places(self._queue(), self._slots.free)
 
-    async def changed(self) -> None:
-        """Return when a job was taken in, started or ended."""
-        await self._changed.wait()
+    @property
+    def change(self) -> asyncio.Event:
+        """Set when a job is taken in, started or ends; take it before looking at what may change."""
+        return self._changed
 
     async def settled(self, job_id: int) -> None:
         """Return when the end of the job, whose log has `ended`, stands in the store."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from cluster_agent.errors import StorageFault
 from cluster_agent.executors.base import Executor, Order, Running
@@ -31,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 #: A start whose supervisor vanished without a trace is tried again this often.
 _MAX_VANISHED = 3
+_MAX_SWEEPS = 100
+#: Between two looks at processes that could not be killed.
+_LEFT_BEHIND_S = 10.0
 #: Between two looks at something that should change by itself soon.
 _LOOK_AGAIN_S = 0.2
 #: After the disk refused.
@@ -186,8 +190,11 @@ class Lives:
             try:
                 if finding is Finding.PROJECT and facts.ended is not None:
                     await self.project(run.record, facts.started, facts.ended)
+                    run.settled.set()
+                    await self._outlast(record, facts.ended)
                     return None
                 if finding is Finding.LOSE:
+                    await self._sweep(record)
                     await asyncio.to_thread(ledger.lose, folder, record.log_tag)
                 elif finding is Finding.QUEUE_AGAIN:
                     if await asyncio.to_thread(
@@ -203,6 +210,20 @@ class Lives:
             except (OSError, StorageFault) as error:
                 _log.error("job %s: its end cannot be recorded yet: %s", record.job_id, error)
                 await asyncio.sleep(_RETRY_S)
+
+    async def _outlast(self, record: JobRecord, ended: Event) -> None:
+        """Return when the processes that could not be killed are gone; the job's slots are theirs until then."""
+        while any(_lives(pid, ended.at) for pid in ended.left_behind or []):
+            _log.warning("job %s: %s cannot be killed; its slots stay taken", record.job_id, ended.left_behind)
+            await asyncio.sleep(_LEFT_BEHIND_S)
+
+    async def _sweep(self, record: JobRecord) -> None:
+        """End the processes of a job whose supervisor is dead; nobody else would."""
+        for _ in range(_MAX_SWEEPS):
+            if not await asyncio.to_thread(self.executor.sweep, record.nonce or ""):
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S / 10)
+        _log.error("job %s: processes of its tree cannot be killed", record.job_id)
 
     def _finding(self, facts: ledger.LogFacts) -> Finding:
         alive = facts.handle is not None and self.executor.adopt(facts.handle) is not None
@@ -229,3 +250,11 @@ class Lives:
             return await self.store.change(record.job_id, state=State.QUEUED, nonce=None, gpu_ids=[])
         await self.project(record, None, event)
         return None
+
+
+def _lives(pid: int, ended_at: float) -> bool:
+    """Whether the process that had ``pid`` when its job ended is still there, and not another one by now."""
+    try:
+        return psutil.Process(pid).create_time() <= ended_at
+    except psutil.NoSuchProcess:
+        return False

@@ -7,6 +7,7 @@ changes them; the store keeps them across restarts.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import pwd
 import secrets
@@ -25,6 +26,7 @@ from cluster_agent.protocol import Role, TokenInfo
 _RANK: dict[Role, int] = {"viewer": 0, "user": 1, "admin": 2}
 CODE_S = 60.0
 VIEW_TOKEN_S = 12 * 3600.0
+_VIEW_PREFIX = "mlv_"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +35,8 @@ class Caller:
 
     user: str
     role: Role
+    #: of the token that identified the caller; empty on the control socket
+    token_id: str = ""
     #: set for a token of the history page, which reads this one job
     job_id: int | None = None
 
@@ -41,10 +45,14 @@ class Caller:
         return _RANK[self.role] >= _RANK[role]
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    caller: Caller
+class _View(msgspec.Struct, frozen=True, kw_only=True):
+    """What a code or token of the history page stands for."""
+
+    user: str
+    job_id: int
     expires_at: float
+    #: the token that it was made with; it ends with that one
+    token_id: str
 
 
 def digest(token: str) -> str:
@@ -85,14 +93,19 @@ def check_new_user(known: Iterable[TokenInfo], user: str, *, shared_uid: bool) -
 
 
 class Keyring:
-    """The tokens of this agent, and the codes and view tokens of its history page."""
+    """The tokens of this agent, and the codes and tokens of its history page.
 
-    def __init__(self, store: Store, tokens: list[tuple[str, TokenInfo]], *, shared_uid: bool) -> None:
+    A token of the history page is kept nowhere: it says what it is good for and is signed with ``secret``.
+    """
+
+    def __init__(
+        self, store: Store, tokens: list[tuple[str, TokenInfo]], *, shared_uid: bool, secret: str
+    ) -> None:
         self._store = store
         self._tokens = dict(tokens)
         self._shared_uid = shared_uid
+        self._secret = secret.encode()
         self._codes: dict[str, _View] = {}
-        self._views: dict[str, _View] = {}
 
     @property
     def infos(self) -> list[TokenInfo]:
@@ -107,26 +120,16 @@ class Keyring:
         Unauthorized
             When it is unknown, revoked or expired.
         """
+        if token.startswith(_VIEW_PREFIX):
+            return self._viewer(token)
         # A look-up by hash takes a time that tells nothing about the token.
         key = digest(token)
-        now = time.time()
-        if view := self._views.get(key):
-            if now < view.expires_at:
-                return view.caller
-            del self._views[key]
         info = self._tokens.get(key)
         if info is None:
             raise Unauthorized("this token is not known here; ask whoever runs this agent for one")
-        if info.revoked_at is not None:
-            raise Unauthorized(
-                f"token {info.token_id} was revoked; ask whoever runs this agent for a new one"
-            )
-        if info.expires_at is not None and now >= info.expires_at:
-            raise Unauthorized(
-                f"token {info.token_id} has expired; ask whoever runs this agent for a new one"
-            )
-        self._tokens[key] = msgspec.structs.replace(info, last_used_at=now)
-        return Caller(user=info.user, role=info.role)
+        _check_valid(info)
+        self._tokens[key] = msgspec.structs.replace(info, last_used_at=time.time())
+        return Caller(user=info.user, role=info.role, token_id=info.token_id)
 
     async def create(
         self, user: str, role: Role, *, label: str = "", expires_s: float | None = None
@@ -150,33 +153,50 @@ class Keyring:
 
     def make_code(self, caller: Caller, job_id: int) -> str:
         """A code that opens the history page of one job, once, within a minute."""
-        self._forget_old()
+        now = time.time()
+        self._codes = {key: view for key, view in self._codes.items() if view.expires_at > now}
         code = secrets.token_urlsafe(24)
-        viewer = Caller(user=caller.user, role="viewer", job_id=job_id)
-        self._codes[digest(code)] = _View(viewer, time.time() + CODE_S)
+        self._codes[digest(code)] = _View(
+            user=caller.user, job_id=job_id, expires_at=now + CODE_S, token_id=caller.token_id
+        )
         return code
 
     def redeem(self, code: str) -> tuple[str, int]:
-        """A view token for the job that ``code`` was made for; the code is used up.
+        """A token that reads the job that ``code`` was made for; the code is used up.
 
         Raises
         ------
         Forbidden
             When the code is unknown, used or older than a minute.
         """
-        self._forget_old()
         view = self._codes.pop(digest(code), None)
-        if view is None or view.caller.job_id is None:
+        if view is None or view.expires_at <= time.time():
             raise Forbidden("this link was used already or is older than a minute; make a new one")
-        token = f"mlv_{secrets.token_urlsafe(32)}"
-        self._views[digest(token)] = _View(view.caller, time.time() + VIEW_TOKEN_S)
-        return token, view.caller.job_id
+        view = msgspec.structs.replace(view, expires_at=time.time() + VIEW_TOKEN_S)
+        claim = msgspec.json.encode(view).hex()
+        return f"{_VIEW_PREFIX}{claim}.{self._sign(claim)}", view.job_id
 
-    def _forget_old(self) -> None:
-        now = time.time()
-        for kept in (self._codes, self._views):
-            for key in [key for key, view in kept.items() if view.expires_at <= now]:
-                del kept[key]
+    def _viewer(self, token: str) -> Caller:
+        claim, _, signature = token.removeprefix(_VIEW_PREFIX).partition(".")
+        if not hmac.compare_digest(signature.encode(), self._sign(claim).encode()):
+            raise Unauthorized("this link is not of this agent; make a new one")
+        view = msgspec.json.decode(bytes.fromhex(claim), type=_View)
+        if view.expires_at <= time.time():
+            raise Unauthorized("this link has expired; make a new one")
+        for info in self._tokens.values():
+            if info.token_id == view.token_id:
+                _check_valid(info)
+        return Caller(user=view.user, role="viewer", token_id=view.token_id, job_id=view.job_id)
+
+    def _sign(self, claim: str) -> str:
+        return hmac.new(self._secret, claim.encode(), hashlib.sha256).hexdigest()
+
+
+def _check_valid(info: TokenInfo) -> None:
+    if info.revoked_at is not None:
+        raise Unauthorized(f"token {info.token_id} was revoked; ask whoever runs this agent for a new one")
+    if info.expires_at is not None and time.time() >= info.expires_at:
+        raise Unauthorized(f"token {info.token_id} has expired; ask whoever runs this agent for a new one")
 
 
 def socket_owner(connection: socket.socket) -> Caller:

@@ -7,19 +7,20 @@ between them unstored lines (heartbeats, the place in the queue). Its end withou
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 
-from cluster_agent.errors import BadCursor, BadRequest, BeyondEnd, NotFound
+from cluster_agent.errors import BadCursor, BeyondEnd, NotFound
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.scheduling import Place
 from cluster_agent.log.follow import LogReader
 from cluster_agent.log.format import output_bytes, parse_head
 from cluster_agent.protocol import HEARTBEAT_S, Cursor, Event, State, decode_event, encode
 from cluster_agent.server.base import Call
+from cluster_agent.server.files import byte_range
 from cluster_agent.server.jobs import job_of
 
 NDJSON = "application/x-ndjson"
+_BINARY = "application/octet-stream"
 _CHUNK = 262144
 
 
@@ -31,18 +32,22 @@ async def events(call: Call) -> None:
         cursor = Cursor.parse(call.query("after") or "0")
     except ValueError as error:
         raise BadCursor(str(error), field="after") from None
-    reader = LogReader(call.agent.dispatcher.folder_of(record.job_id).log)
-    offset = _offset(reader, record, cursor, None if tail is None else int(tail))
-    call.start(NDJSON, {"Log-Tag": record.log_tag})
-    if follow:
-        await _wait_for_log(call, record, reader)
+    with LogReader(call.agent.dispatcher.folder_of(record.job_id).log) as reader:
+        offset = _offset(reader, record, cursor, None if tail is None else int(tail))
+        call.start(NDJSON, {"Log-Tag": record.log_tag})
+        if follow:
+            await _wait_for_log(call, record, reader)
+        await _send_log(call, record.job_id, reader, offset, follow=follow)
+
+
+async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, follow: bool) -> None:
     while True:
         chunk = reader.read(offset, _CHUNK)
         if chunk:
             offset += len(chunk)
-            if await _send_lines(call, record.job_id, chunk):
+            if await _send_lines(call, job_id, chunk):
                 return
-        elif not follow or await _has_ended(call, record.job_id):
+        elif not follow or await _has_ended(call, job_id):
             return
         else:
             await _wait_for_more(call, reader, offset)
@@ -81,6 +86,7 @@ async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> Non
     """While the job waits for its turn, tell its place whenever that changes."""
     told: Place | None = None
     while not reader.path.exists():
+        change = call.agent.dispatcher.change
         place = call.agent.dispatcher.places().get(record.job_id)
         if place is None:
             return  # it is being started
@@ -95,7 +101,7 @@ async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> Non
             )
             await call.send(encode(line) + b"\n")
         try:
-            await asyncio.wait_for(call.agent.dispatcher.changed(), HEARTBEAT_S)
+            await asyncio.wait_for(change.wait(), HEARTBEAT_S)
         except asyncio.TimeoutError:
             await _beat(call)
 
@@ -115,22 +121,35 @@ async def _beat(call: Call) -> None:
 
 
 async def output(call: Call) -> None:
-    """One stream of the job as raw bytes, from ``Range: bytes=N-`` or ``N-M`` on."""
+    """One stream of the job as raw bytes; from ``Range: bytes=N-`` or ``N-M`` on."""
     record = await job_of(call)
     stream = call.args["stream"]
     if stream not in {"stdout", "stderr"}:
         raise NotFound(f"there is no stream {stream[:40]!r}: stdout or stderr", field="stream")
-    first, last = _range(call.headers.get("Range"))
-    reader = LogReader(call.agent.dispatcher.folder_of(record.job_id).log)
-    partial = first is not None
-    headers = {"Accept-Ranges": "bytes"} | ({"Content-Range": f"bytes {first}-*/*"} if partial else {})
-    call.start("application/octet-stream", headers, status=206 if partial else 200)
+    with LogReader(call.agent.dispatcher.folder_of(record.job_id).log) as reader:
+        header = call.headers.get("Range")
+        if header is None:
+            call.start(_BINARY, {"Accept-Ranges": "bytes"})
+            await _send_stream(call, reader, stream, 0, None)
+            return
+        size = await asyncio.to_thread(_stream_size, reader, stream)
+        first, last = byte_range(header, size)
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Content-Range": f"bytes {first}-{last}/{size}",
+            "Content-Length": str(last + 1 - first),
+        }
+        call.start(_BINARY, headers, status=206)
+        await _send_stream(call, reader, stream, first, last)
+
+
+async def _send_stream(call: Call, reader: LogReader, stream: str, first: int, last: int | None) -> None:
     position, offset = 0, 0
-    while reader.path.exists() and (chunk := reader.read(offset, _CHUNK)):
+    while chunk := reader.read(offset, _CHUNK):
         offset += len(chunk)
         data = await asyncio.to_thread(_stream_bytes, chunk, stream)
-        low = max(0, (first or 0) - position)
-        high = len(data) if last is None else max(0, min(len(data), last + 1 - position))
+        low = max(0, first - position)
+        high = len(data) if last is None else min(len(data), last + 1 - position)
         if low < high:
             await call.send(data[low:high])
         position += len(data)
@@ -138,13 +157,13 @@ async def output(call: Call) -> None:
             return
 
 
-def _range(header: str | None) -> tuple[int | None, int | None]:
-    if header is None:
-        return None, None
-    match = re.fullmatch(r"bytes=(\d{1,15})-(\d{1,15})?", header.strip())
-    if match is None:
-        raise BadRequest(f"Range: {header[:60]!r} is not bytes=FIRST- or bytes=FIRST-LAST", field="Range")
-    return int(match[1]), int(match[2]) if match[2] else None
+def _stream_size(reader: LogReader, stream: str) -> int:
+    """Bytes that the log holds of the stream."""
+    size, offset = 0, 0
+    while chunk := reader.read(offset, _CHUNK):
+        offset += len(chunk)
+        size += len(_stream_bytes(chunk, stream))
+    return size
 
 
 def _stream_bytes(chunk: bytes, stream: str) -> bytes:

@@ -13,7 +13,7 @@ from cluster_agent.content.upload import Upload, entry, told
 from cluster_agent.errors import BadRequest, BeyondEnd, NotFound
 from cluster_agent.folder import JobFolder
 from cluster_agent.log.follow import LogReader
-from cluster_agent.protocol import FileEntry, FileList, decode_event
+from cluster_agent.protocol import Event, FileEntry, FileList, decode_event
 from cluster_agent.server.base import Call, Reply, Sink
 from cluster_agent.server.jobs import job_of
 
@@ -72,18 +72,18 @@ async def list_left(call: Call) -> FileList:
 
 
 def _left(folder: JobFolder) -> list[FileEntry]:
-    reader = LogReader(folder.log)
-    found, offset = [], 0
-    while folder.log.exists() and (chunk := reader.read(offset)):
-        offset += len(chunk)
-        for line in chunk.splitlines():
-            if b'"type":"file"' in line[:120]:
-                event = decode_event(line)
-                left = FileEntry(
-                    path=event.path or "", type="file", size=event.size or 0, sha256=event.sha256
-                )
-                found.append(left)
+    found: list[FileEntry] = []
+    offset = 0
+    with LogReader(folder.log) as reader:
+        while chunk := reader.read(offset):
+            offset += len(chunk)
+            lines = (line for line in chunk.splitlines() if b'"type":"file"' in line[:120])
+            found += [_entry_of(decode_event(line)) for line in lines]
     return found
+
+
+def _entry_of(event: Event) -> FileEntry:
+    return FileEntry(path=event.path or "", type="file", size=event.size or 0, sha256=event.sha256)
 
 
 async def read_left(call: Call) -> None:
@@ -116,7 +116,7 @@ async def read_blob(call: Call) -> None:
 
 async def _send_file(call: Call, file: BinaryIO, info: FileEntry) -> None:
     with file:
-        first, last = _range(call.headers.get("Range"), info.size)
+        first, last = byte_range(call.headers.get("Range"), info.size)
         headers = {
             "Content-Length": str(last + 1 - first),
             "Accept-Ranges": "bytes",
@@ -133,8 +133,16 @@ async def _send_file(call: Call, file: BinaryIO, info: FileEntry) -> None:
             left -= len(data)
 
 
-def _range(header: str | None, size: int) -> tuple[int, int]:
-    """First and last byte to send."""
+def byte_range(header: str | None, size: int) -> tuple[int, int]:
+    """First and last byte that ``header`` asks for, of ``size`` bytes.
+
+    Raises
+    ------
+    BadRequest
+        When it is not one range of bytes.
+    BeyondEnd
+        When it begins behind the last byte.
+    """
     if header is None:
         return 0, size - 1
     match = re.fullmatch(r"bytes=(\d{1,15})?-(\d{1,15})?", header.strip())
@@ -144,5 +152,5 @@ def _range(header: str | None, size: int) -> tuple[int, int]:
         return max(0, size - int(match[2])), size - 1
     first, last = int(match[1]), min(size - 1, int(match[2]) if match[2] else size - 1)
     if first > last:
-        raise BeyondEnd(f"the file has {size} bytes", field="Range")
+        raise BeyondEnd(f"there are {size} bytes", field="Range")
     return first, last

@@ -112,7 +112,8 @@ class AttachmentStore:
         if token is not None:
             tokens = self.folder / "tokens"
             try:
-                tokens.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                tokens.mkdir(mode=0o700, exist_ok=True)
                 replace_file(tokens / attachment.name, token.encode() + b"\n")
             except OSError as error:
                 raise UserError(f"{tokens} cannot be written ({error.strerror}): nothing was saved") from None

@@ -1,0 +1,8 @@
+"""``python -m mlmagics``: the command ``mlmagics``."""
+
+import sys
+
+from mlmagics.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
