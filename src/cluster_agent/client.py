@@ -46,6 +46,10 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
 _PASSING = (Unreachable, ServerFault, StorageFault, Draining, TooManyTries)
 
 
+class _EndedEarly(Unreachable):
+    """A stream of events ended, as it should, but without ``ended``."""
+
+
 class _TokenList(msgspec.Struct, frozen=True):
     tokens: list[TokenInfo]
 
@@ -211,9 +215,11 @@ class AgentClient(FileCalls):
         """
         waits = _waits()
         while True:
+            silent = True
             try:
                 with self._event_stream(job_id, after, tail, follow=True) as stream:
                     for event in stream:
+                        silent = False
                         if stream.cursor is not None:
                             after, tail = str(stream.cursor), None
                         if event.seq is not None or event.type == "heartbeat":
@@ -221,9 +227,21 @@ class AgentClient(FileCalls):
                         yield event
                 return
             except _PASSING as error:
+                if silent and isinstance(error, _EndedEarly) and self._has_all(job_id, after, tail):
+                    return
                 if on_trouble is not None:
                     on_trouble(error)
             time.sleep(next(waits))
+
+    def _has_all(self, job_id: int, after: str, tail: int | None) -> bool:
+        """Whether a reader who stands at ``after`` has seen the job's ``ended``, so that nothing can come."""
+        try:
+            last = next(self.events(job_id, tail=1), None)
+        except AgentError:
+            return False
+        if last is None or last.type != "ended":
+            return False
+        return tail is not None or Cursor.parse(after).seq >= (last.seq or 0)
 
     @contextmanager
     def _event_stream(
@@ -241,7 +259,7 @@ class AgentClient(FileCalls):
             except NotEvents as error:
                 raise self._transport.no_agent(str(error)) from None
         if stream.half_line or (follow and not stream.ended):
-            raise Unreachable(f"{self.url}: the stream of events ended before the job did")
+            raise _EndedEarly(f"{self.url}: the stream of events ended before the job did")
 
     def _log_tag(self, reply: Reply) -> str:
         tag = reply.headers.get("Log-Tag", "")

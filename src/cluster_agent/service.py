@@ -145,6 +145,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
                 max_timeout_s=config.max_timeout,
                 log_limit_bytes=config.log_limit,
             ),
+            boot_id=boot_id(),
         )
         stack.push_async_callback(dispatcher.close)
         policy = _policy(config, slots, projects)

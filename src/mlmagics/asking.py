@@ -69,6 +69,10 @@ def _ask(
             began = time.monotonic()
             value = question(client)
             seconds = time.monotonic() - began
+    except RuntimeError:
+        # connections that were closed meanwhile: nobody waits for this answer any more
+        if not session.closed:
+            raise
     except UserError as error:
         answers[cluster] = Answer(cluster=cluster, problem=error)
     else:

@@ -45,8 +45,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 class LocalAgent:
     """The agent in one home: find, start, stop."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, start_s: float = START_S) -> None:
         self.home = home
+        self.start_s = start_s
         self.log = home / "agent.log"
 
     def ready(self) -> Ready | None:
@@ -167,7 +168,7 @@ class LocalAgent:
             )
         # somebody has to take its exit status when it ends before this process does
         threading.Thread(target=process.wait, name="mlmagics-local-agent", daemon=True).start()
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + self.start_s
         while time.monotonic() < deadline:
             ready = self.ready()
             if ready and ready.pid == process.pid and self.running():
@@ -177,7 +178,7 @@ class LocalAgent:
             time.sleep(_LOOK_S)
         process.terminate()
         raise LocalAgentError(
-            f"the agent of your own was not ready within {START_S:.0f} s: {self._last_line()} (log: {self.log})"
+            f"the agent of your own was not ready within {self.start_s:g} s: {self._last_line()} (log: {self.log})"
         )
 
     def _stop_alone(self) -> bool:

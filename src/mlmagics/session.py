@@ -38,6 +38,7 @@ class Session:
         self._named: Job | None = None
         #: the cluster whose project is this notebook's, by ``%attachments use``
         self.used: str | None = None
+        self.closed = False
         self._clients: dict[str, tuple[object, AgentClient]] = {}
         #: clients of agents and tokens that were replaced since
         self._retired: list[AgentClient] = []
@@ -107,7 +108,8 @@ class Session:
         return self._kept(cluster, key, lambda: AgentClient(attachment.url, token=token, ca=attachment.ca))
 
     def close(self) -> None:
-        """Close all connections; a later call opens them again."""
+        """Close all connections. Questions that are under way have no answer then."""
+        self.closed = True
         with self._lock:
             clients = [*self._retired, *(client for _, client in self._clients.values())]
             self._retired, self._clients = [], {}

@@ -1,10 +1,15 @@
-"""The way out for the bytes of a standard stream, below the text layer."""
+"""The way out for the bytes of a standard stream, below the text layer.
+
+The text layer hands bytes over by one C call, the ``append`` of a queue, in which no other thread and no interrupt
+can come between. So whoever then drains the queue, all bytes go out once and in the order of the prints.
+"""
 
 from __future__ import annotations
 
 import _thread
 import io
 import os
+from _collections import deque  # type: ignore[import-not-found]  # collections is slow to import
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -16,7 +21,7 @@ PATIENCE_AT_END_S = 5.0
 
 
 class Outlet(io.BufferedIOBase):
-    """Writes bytes to a descriptor, all of them, in order, also after an interrupt and in a forked child."""
+    """Bytes on their way to a descriptor: queued by ``write``, brought out by ``drain``."""
 
     mode = "w"
 
@@ -25,12 +30,14 @@ class Outlet(io.BufferedIOBase):
         self.name = name
         #: when bytes last went out, on the monotonic clock
         self.wrote_at = 0.0
-        self._discard = False
+        #: what is to go out
+        self.queue: deque[bytes] = deque()
+        self.queue_only()
         self._renew()
 
     def _renew(self) -> None:
-        self._lock: Any = _thread.RLock()
-        #: what is going out, and how many bytes of it each write took
+        self.lock: Any = _thread.RLock()
+        #: the first of the queue while it goes out, and how many bytes of it each write took
         self._going: tuple[bytes, list[int]] = (b"", [])
 
     def writable(self) -> bool:
@@ -42,49 +49,67 @@ class Outlet(io.BufferedIOBase):
     def isatty(self) -> bool:
         return False
 
+    def flush(self) -> None:
+        """Bring out what is queued."""
+        if self.queue:
+            self.drain()
+
     # The defaults keep names that are needed while the interpreter clears its modules.
-    def write(
-        self, data: Any, _bytes: Callable[[Any], bytes] = bytes, _now: Callable[[], float] = monotonic
-    ) -> int:
-        data = _bytes(data)
-        if self._discard:
-            return len(data)
-        with self._lock:
-            before, taken = self._going
-            self._going = (before[sum(taken) :] + data, [])
-            self._drain()
-        self.wrote_at = _now()
+    def drain(self, _write: Callable[..., int] = os.write, _now: Callable[[], float] = monotonic) -> None:
+        """Write the queue to the descriptor. An interrupt may end this at any step: the next call goes on there."""
+        queue = self.queue
+        with self.lock:
+            while queue:
+                data = queue[0]
+                if not data:
+                    self._going = (b"", [])
+                    queue.popleft()
+                    continue
+                if self._going[0] is not data:
+                    self._going = (data, [])
+                taken = self._going[1]
+                done = sum(taken)
+                if done == len(data):
+                    queue[0] = b""  # one step; the two that follow from it are done above
+                    continue
+                try:
+                    # One C call writes and counts.
+                    taken.extend(map(_write, (self.fd,), (memoryview(data)[done:],)))
+                except BlockingIOError:
+                    _wait_writable(self.fd)
+                except OSError as error:
+                    if error.errno is not None:  # of the descriptor, not of a signal handler
+                        queue.clear()
+                    raise
+            self.wrote_at = _now()
+
+    def queue_only(self) -> None:
+        """Let ``write`` queue: whoever calls it drains."""
+        self.write = self.queue.append  # type: ignore[method-assign]
+
+    def write_through(self) -> None:
+        """Let ``write`` drain, for callers that do not: the C text layer alone."""
+        self.write = self._write_and_drain  # type: ignore[method-assign]
+
+    def _write_and_drain(self, data: Any) -> int:
+        with self.lock:
+            self.queue.append(data)
+            self.drain()
         return len(data)
 
-    def flush(self) -> None:
-        if self._going[0]:
-            self.write(b"")
-
-    def _drain(self, _write: Callable[..., int] = os.write) -> None:
-        data, taken = self._going
-        view = memoryview(data)
-        done = 0
-        while done < len(data):
-            try:
-                # One C call writes and counts: an interrupt after it can neither lose nor repeat bytes.
-                taken.extend(map(_write, (self.fd,), (view[done:],)))
-            except BlockingIOError:
-                _wait_writable(self.fd)
-            done = sum(taken)
-        self._going = (b"", [])
-
     def end(self) -> None:
-        """Never wait for ever again: other threads may stand still from now on."""
-        self._lock = _Patient(self._lock)
+        """Write without delay, and never wait for ever: other threads may stand still from now on."""
+        self.lock = _Patient(self.lock)
+        self.write_through()
 
     def forget(self, stream: io.TextIOWrapper) -> None:
         """In a forked child: drop what the parent has yet to write, with the parent's locks."""
         self._renew()
-        self._discard = True
-        try:
-            io.TextIOWrapper.flush(stream)
-        finally:
-            self._discard = False
+        self.wrote_at = 0.0  # so the child's first line goes out at once
+        write, self.write = self.write, len  # type: ignore[assignment,method-assign]
+        self.queue.clear()
+        io.TextIOWrapper.flush(stream)
+        self.write = write  # type: ignore[method-assign]
 
 
 class _Patient:
@@ -133,7 +158,10 @@ class Binary(io.BufferedIOBase):
 
     def write(self, data: Any) -> int:
         self._catch_up()
-        return self._outlet.write(data)
+        data = bytes(memoryview(data))
+        self._outlet.queue.append(data)
+        self._outlet.drain()
+        return len(data)
 
     def flush(self) -> None:
         self._catch_up()

@@ -1,109 +1,21 @@
-"""``sys.stdout`` and ``sys.stderr`` of a job: quick when quiet, cheap in a flood, in order with each other.
+"""``sys.stdout`` and ``sys.stderr`` of a job, and the thread that brings out what they gather.
 
-What is printed goes out at once when nothing did for 5 ms; else it is gathered, and a thread brings it out
-within 5 ms. The thread exists only while something waits, and is stopped before a fork: a child would
-inherit its locks, but not the thread that releases them.
+The thread exists only while something waits for it, and is stopped before a fork: a child would inherit its locks,
+but not the thread that releases them.
 """
 
 from __future__ import annotations
 
 import _thread
 import atexit
-import io
 import os
 import sys
 from time import monotonic, sleep
 
-from mlmagics_job.outlet import Binary, Outlet
+from mlmagics_job.stream import QUIET_S, Stream
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Callable
-
-#: Longest time for which printed text waits.
-QUIET_S = 0.005
-#: So many writes go out at once after a quiet time, for one print() is several of them.
-BURST = 12
-#: Text that is gathered before it goes out without the thread.
-CHUNK = 16384
 #: How long the other stream's pipe may take to run empty; a supervisor that stalls must not stop the job here.
 DRAIN_S = 1.0
-
-
-class Stream(io.TextIOWrapper):
-    """Text stream whose ``write`` is the closure made by :meth:`adapt`: half the cost of a method."""
-
-    mode = "w"
-
-    def __init__(self, fd: int, name: str, pair: Pair) -> None:
-        self.outlet = Outlet(fd, name)
-        super().__init__(self.outlet, encoding="utf-8", errors="backslashreplace", newline="\n")
-        self._CHUNK_SIZE = CHUNK
-        self.waiting, self.sweep = self.adapt(pair)
-        self._binary = Binary(self.outlet, lambda: self._catch_up(pair))
-
-    @property
-    def buffer(self) -> Any:
-        """The stream for bytes, in order with this one."""
-        return self._binary
-
-    def adapt(self, pair: Pair) -> tuple[Callable[[], bool], Callable[[], None]]:
-        """Set ``self.write``; return how to ask whether text waits for the thread, and how to bring it out."""
-        raw_write, raw_flush = super().write, super().flush
-        outlet = self.outlet
-        gathering = False  # text lies in the buffer and the thread will come for it
-        burst = 0
-
-        def write(text: str) -> int:
-            if gathering:
-                count = raw_write(text)
-                if gathering:
-                    return count
-            else:
-                if pair.latest is not self:
-                    pair.switch(self)
-                count = raw_write(text)
-            settle(text)
-            return count
-
-        def settle(text: str) -> None:
-            nonlocal gathering, burst
-            if monotonic() - outlet.wrote_at > QUIET_S:
-                burst = BURST
-            if burst:
-                burst = 0 if "\n" in text else burst - 1
-                raw_flush()
-                return
-            gathering = True
-            watched = False
-            try:
-                watched = pair.watch()
-            finally:
-                if not watched:
-                    sweep()
-
-        def waiting() -> bool:
-            return gathering
-
-        def sweep() -> None:
-            nonlocal gathering
-            gathering = False
-            raw_flush()
-
-        self.write = write  # type: ignore[method-assign]
-        return waiting, sweep
-
-    def _catch_up(self, pair: Pair) -> None:
-        if pair.latest is not self:
-            pair.switch(self)
-        self.sweep()
-
-    def settle_down(self) -> None:
-        """For the end of the process: bring all out, then write without delay, thread or closure."""
-        self.sweep()
-        self.__dict__.pop("write", None)
-        self.reconfigure(write_through=True)
-        self.outlet.end()
 
 
 class Pair:
@@ -183,7 +95,7 @@ class Pair:
                         return
                 for stream in streams:
                     try:
-                        stream.sweep()
+                        stream.tick()
                     except (OSError, ValueError):
                         pass  # closed, or nobody reads; the next print says so to the one who prints
         finally:
@@ -207,6 +119,11 @@ class Pair:
     def _after_fork(self) -> None:
         with self._guard:
             self._stopping = max(0, self._stopping - 1)
+        self._watch_again()
+
+    def _watch_again(self) -> None:
+        if self.out.waiting() or self.err.waiting():
+            self.watch()
 
     def _in_child(self) -> None:
         self._renew()
@@ -214,6 +131,7 @@ class Pair:
         for stream in (self.out, self.err):
             if not stream.closed:
                 stream.outlet.forget(stream)
+        self._watch_again()
 
     def _end(self) -> None:
         self._stop()

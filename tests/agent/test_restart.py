@@ -156,7 +156,9 @@ def test_an_intent_without_a_start_is_queued_again_and_runs_once(agent, tmp_path
     (folder / "events.ndjson").unlink()
     (tmp_path / "ran").unlink()
     with sqlite3.connect(agent.home / "agent.db") as db:
-        db.execute("UPDATE jobs SET state = 'preparing', nonce = 'feedc0de', ended_at = NULL")
+        db.execute(
+            "UPDATE jobs SET state = 'preparing', nonce = 'feedc0de', ended_at = NULL, started_at = NULL"
+        )
     db.close()
     agent.start()
     assert wait_ended(agent.client(), run.job_id).state is State.SUCCEEDED
@@ -196,3 +198,42 @@ def test_two_agents_on_one_home(agent, start_agent):
     with pytest.raises(AssertionError, match="another agent serves from"):
         start_agent(home=agent.home)
     assert agent.client().info().agent_id
+
+
+def test_a_damaged_log_is_lost_and_the_agent_starts_all_the_same(agent):
+    client = agent.client()
+    job = client.submit(Submit(source="import time\ntime.sleep(600)"), "k")
+    until(lambda: client.job(job.job_id).state is State.RUNNING)
+    started = next(event for event in client.events(job.job_id) if event.type == "started")
+    agent.kill()
+    psutil.Process(started.pid).kill()
+    (agent.home / "jobs" / str(job.job_id) / "events.ndjson").write_bytes(b"\x00 not a line\n")
+    agent.start()
+    ended = wait_ended(agent.client(), job.job_id)
+    assert (ended.state, ended.complete) == (State.LOST, False)
+    events = list(agent.client().events(job.job_id))
+    assert [event.type for event in events] == ["ended"]  # and not a second start
+
+
+def test_following_from_behind_the_end_ends(agent):
+    client = agent.client()
+    job = client.submit(Submit(source="print(1)"), "k")
+    events = list(client.follow(job.job_id))
+    after = f"{job.log_tag}.{events[-1].seq}"
+    assert list(client.follow(job.job_id, after=after)) == []
+
+
+def test_an_intent_from_before_a_reboot_is_lost_and_never_run_again(agent, tmp_path):
+    client = agent.client()
+    job = client.submit(Submit(source="1"), "a")
+    wait_ended(client, job.job_id)
+    agent.stop()
+    (agent.home / "jobs" / str(job.job_id) / "events.ndjson").unlink()
+    with sqlite3.connect(agent.home / "agent.db") as db:
+        db.execute(
+            "UPDATE jobs SET state = 'preparing', ended_at = NULL, started_at = NULL, boot_id = 'an earlier one'"
+        )
+    db.close()
+    agent.start()
+    ended = wait_ended(agent.client(), job.job_id)
+    assert (ended.state, ended.complete) == (State.LOST, False)

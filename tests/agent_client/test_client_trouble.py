@@ -164,25 +164,35 @@ DAY = datetime.timedelta(days=1)
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Certificate:
-    """Makes a PEM file with a key and a certificate that vouches for itself."""
+    """Makes a PEM file with a key and a certificate of ``issuer``, or one that vouches for itself."""
 
     def make(
-        name: str = "127.0.0.1", begin: datetime.datetime = NOW - DAY, end: datetime.datetime = NOW + DAY
+        name: str = "127.0.0.1",
+        begin: datetime.datetime = NOW - DAY,
+        end: datetime.datetime = NOW + DAY,
+        issuer: Path | None = None,
     ) -> Path:
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agent")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         alternative = x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
-        made = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-            .sign(key, hashes.SHA256())
+            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         )
+        if issuer is None:
+            made = builder.issuer_name(subject).sign(key, hashes.SHA256())
+        else:
+            pem = issuer.read_bytes()
+            authority = serialization.load_pem_private_key(pem, None)
+            assert isinstance(authority, ec.EllipticCurvePrivateKey)
+            builder = builder.issuer_name(x509.load_pem_x509_certificate(pem).subject)
+            made = builder.sign(authority, hashes.SHA256())
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -202,6 +212,13 @@ def serving(pem: Path) -> WireServer:
 def test_a_pinned_certificate_is_trusted(certificate: Certificate) -> None:
     pem = certificate()
     with serving(pem) as server, AgentClient(server.url, ca=str(pem)) as client:
+        assert client.jobs().jobs == []
+
+
+def test_a_certificate_of_a_pinned_issuer_is_trusted(certificate: Certificate) -> None:
+    """Also of one that ops made by hand, without the extensions that Python 3.13 asks for."""
+    issuer = certificate("our-issuer")
+    with serving(certificate(issuer=issuer)) as server, AgentClient(server.url, ca=str(issuer)) as client:
         assert client.jobs().jobs == []
 
 

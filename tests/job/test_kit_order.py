@@ -128,6 +128,58 @@ def test_an_interrupted_flood_neither_loses_nor_repeats_a_line(kit: Path, tmp_pa
     assert str(len(lines) - 1).startswith(lines[-1])
 
 
+FLOOD = """
+import sys, time
+def flood(start):
+    # until write() is the C method itself
+    while type(sys.stdout.write).__name__ == "function":
+        print(start)
+        start += 1
+    for start in range(start, start + 50000):
+        print(start)
+    return start + 1
+"""
+
+
+def test_a_long_flood_keeps_its_place_among_errors_displays_and_forks(cell: Cell) -> None:
+    record = cell(
+        FLOOD
+        + """
+import os
+n = 0
+for i in range(3):
+    n = flood(n)
+    print("-", file=sys.stderr)
+    n = flood(n)
+    display(i)
+    n = flood(n)
+    pid = os.fork()
+    if pid == 0:
+        print("child")
+        os._exit(0)
+    os.waitpid(pid, 0)
+print("end", n)
+"""
+    )
+    assert record.exit_code == 0
+    assert [kind for kind, _ in record.merged()] == ["stdout", "stderr", "stdout", "display"] * 3 + ["stdout"]
+    assert record.stdout.count("child\n") == 3
+    lines = record.stdout.replace("child\n", "").splitlines()
+    assert lines[:-1] == [str(i) for i in range(len(lines) - 1)]
+    assert lines[-1] == f"end {len(lines) - 1}"
+
+
+def test_a_method_that_was_captured_in_a_flood_stays_visible(kit: Path, tmp_path: Path) -> None:
+    source = FLOOD + "flood(0)\nwrite = sys.stdout.write\ndisplay(1)\nwrite('captured')\ntime.sleep(300)"
+    runner = Runner(kit, source, tmp_path)
+
+    def stop_when_seen(runner: Runner, kind: str, value: Any) -> None:
+        if kind == "stdout" and b"captured" in value:
+            runner.process.send_signal(signal.SIGINT)
+
+    assert runner.run(stop_when_seen).exit_code == 130
+
+
 def test_threads_print_whole_lines_without_loss(cell: Cell) -> None:
     record = cell(
         """

@@ -21,6 +21,9 @@ def facts(**given):
         ({"started": True, "locked": True}, Finding.LOOK_AGAIN),
         ({"locked": True}, Finding.LOOK_AGAIN),
         ({}, Finding.QUEUE_AGAIN),
+        ({"rebooted": True}, Finding.LOSE),
+        ({"rebooted": True, "intended": False}, Finding.WAIT),
+        ({"rebooted": True, "ended": True}, Finding.PROJECT),
     ],
 )
 def test_decide(given, finding):

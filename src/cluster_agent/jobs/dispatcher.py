@@ -61,10 +61,12 @@ class Dispatcher:
         folder: Path,
         variables: MakeVariables,
         bounds: Bounds,
+        boot_id: str,
     ) -> None:
         self._store = store
         self._slots = slots
         self._bounds = bounds
+        self._boot_id = boot_id
         self._lives = Lives(
             store=store,
             executor=executor,
@@ -72,6 +74,7 @@ class Dispatcher:
             folder=folder,
             variables=variables,
             log_limit_bytes=bounds.log_limit_bytes,
+            boot_id=boot_id,
             pulse=self._pulse,
         )
         self._waiting: dict[int, JobRecord] = {}
@@ -260,7 +263,9 @@ class Dispatcher:
         """The record of a job that holds its slots and is about to start."""
         gpu_ids = self._slots.take(record.job_id, need_of(record))
         nonce = secrets.token_hex(8)
-        return msgspec.structs.replace(record, state=State.PREPARING, nonce=nonce, gpu_ids=gpu_ids)
+        return msgspec.structs.replace(
+            record, state=State.PREPARING, nonce=nonce, boot_id=self._boot_id, gpu_ids=gpu_ids
+        )
 
     def _pump(self) -> None:
         """Start what can start."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ class Lives:
     folder: Path
     variables: MakeVariables
     log_limit_bytes: int
+    #: of this boot
+    boot_id: str
     #: called when something that others can see has changed
     pulse: Callable[[], None]
     _vanished: Counter[int] = field(default_factory=Counter)
@@ -88,7 +91,11 @@ class Lives:
         record = run.record
         if not intended:
             run.record = await self.store.change(
-                record.job_id, state=State.PREPARING, nonce=record.nonce, gpu_ids=record.gpu_ids
+                record.job_id,
+                state=State.PREPARING,
+                nonce=record.nonce,
+                boot_id=record.boot_id,
+                gpu_ids=record.gpu_ids,
             )
         order = await asyncio.to_thread(self._order, run.record)
         try:
@@ -103,8 +110,6 @@ class Lives:
 
     async def adopt(self, run: Run) -> JobRecord | None:
         """See a job that an earlier agent started to its end, as :meth:`carry` does."""
-        facts = await asyncio.to_thread(ledger.look, self.folder_of(run.record.job_id), run.record.log_tag)
-        await self._attend_to(run, facts)
         return await self._settle(run)
 
     async def end_unstarted(self, record: JobRecord, state: State, reason: str) -> Event:
@@ -185,9 +190,9 @@ class Lives:
         record = run.record
         folder = self.folder_of(record.job_id)
         while True:
-            facts = await asyncio.to_thread(ledger.look, folder, record.log_tag)
-            finding = self._finding(facts)
             try:
+                facts = await asyncio.to_thread(ledger.look, folder, record.log_tag)
+                finding = self._finding(run.record, facts)
                 if finding is Finding.PROJECT and facts.ended is not None:
                     await self.project(run.record, facts.started, facts.ended)
                     run.settled.set()
@@ -207,6 +212,10 @@ class Lives:
                     await asyncio.sleep(_LOOK_AGAIN_S)
             except LogTaken:
                 await asyncio.sleep(_LOOK_AGAIN_S)
+            except msgspec.MsgspecError as error:
+                _log.error("job %s: its log is damaged: %s", record.job_id, error)
+                await self.project(run.record, None, _damaged())
+                return None
             except (OSError, StorageFault) as error:
                 _log.error("job %s: its end cannot be recorded yet: %s", record.job_id, error)
                 await asyncio.sleep(_RETRY_S)
@@ -214,7 +223,9 @@ class Lives:
     async def _outlast(self, record: JobRecord, ended: Event) -> None:
         """Return when the processes that could not be killed are gone; the job's slots are theirs until then."""
         while any(_lives(pid, ended.at) for pid in ended.left_behind or []):
-            _log.warning("job %s: %s cannot be killed; its slots stay taken", record.job_id, ended.left_behind)
+            _log.warning(
+                "job %s: %s cannot be killed; its slots stay taken", record.job_id, ended.left_behind
+            )
             await asyncio.sleep(_LEFT_BEHIND_S)
 
     async def _sweep(self, record: JobRecord) -> None:
@@ -225,15 +236,16 @@ class Lives:
             await asyncio.sleep(_LOOK_AGAIN_S / 10)
         _log.error("job %s: processes of its tree cannot be killed", record.job_id)
 
-    def _finding(self, facts: ledger.LogFacts) -> Finding:
+    def _finding(self, record: JobRecord, facts: ledger.LogFacts) -> Finding:
         alive = facts.handle is not None and self.executor.adopt(facts.handle) is not None
         return decide(
             Facts(
                 ended=facts.ended is not None,
-                started=facts.started is not None,
+                started=facts.started is not None or record.started_at is not None,
                 intended=True,
                 alive=alive,
                 locked=facts.locked,
+                rebooted=record.boot_id != self.boot_id,
             )
         )
 
@@ -247,9 +259,17 @@ class Lives:
             reason = "its supervisor ended before the job was started; supervisors.log of the agent says why"
             event = await self.end_unstarted(record, State.FAILED, reason)
         else:
-            return await self.store.change(record.job_id, state=State.QUEUED, nonce=None, gpu_ids=[])
+            return await self.store.change(
+                record.job_id, state=State.QUEUED, nonce=None, boot_id=None, gpu_ids=[]
+            )
         await self.project(record, None, event)
         return None
+
+
+def _damaged() -> Event:
+    """The end of a job whose log cannot be read any more; it stands in the store only."""
+    reason = "its log is damaged, so nobody can say what the job did"
+    return Event(type="ended", at=time.time(), state=State.LOST, reason=reason, complete=False)
 
 
 def _lives(pid: int, ended_at: float) -> bool:

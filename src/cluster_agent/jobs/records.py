@@ -34,6 +34,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     log_tag: str
     #: of the start that was intended; None while it waits
     nonce: str | None = None
+    #: of the boot in which it was intended
+    boot_id: str | None = None
     #: what was put into CUDA_VISIBLE_DEVICES
     gpu_ids: list[str] = []
     cancel_by: str | None = None

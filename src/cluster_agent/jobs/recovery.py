@@ -6,6 +6,7 @@
     no start was intended                        -> it waits, as before
     `started`, supervisor lives                  -> adopt
     `started`, supervisor gone                   -> lost: nobody saw how it ended
+    start intended before a reboot, no `started` -> lost: the line may have been on its way to the disk
     start intended, log locked, no `started` yet -> adopt later: a supervisor is on its way
     start intended, log free, no `started`       -> close the nonce and queue again: it never ran
 """
@@ -33,7 +34,7 @@ class Facts:
 
     #: its log holds `ended`
     ended: bool
-    #: its log holds `started`
+    #: its log holds `started`, or the database knows that it did
     started: bool
     #: the database holds the intent to start it
     intended: bool
@@ -41,6 +42,8 @@ class Facts:
     alive: bool
     #: another process holds the log's lock
     locked: bool
+    #: the machine went down after the start was intended
+    rebooted: bool = False
 
 
 def decide(facts: Facts) -> Finding:
@@ -53,4 +56,6 @@ def decide(facts: Facts) -> Finding:
         return Finding.LOOK_AGAIN if facts.locked else Finding.LOSE
     if not facts.intended:
         return Finding.WAIT
+    if facts.rebooted and not facts.locked:
+        return Finding.LOSE
     return Finding.LOOK_AGAIN if facts.locked else Finding.QUEUE_AGAIN

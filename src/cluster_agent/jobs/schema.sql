@@ -23,6 +23,7 @@ CREATE TABLE jobs (
     env_names         TEXT NOT NULL,
     log_tag           TEXT NOT NULL,
     nonce             TEXT,
+    boot_id           TEXT,
     gpu_ids           TEXT NOT NULL,
     cancel_by         TEXT,
     exit_code         INTEGER,

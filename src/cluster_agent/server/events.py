@@ -41,14 +41,17 @@ async def events(call: Call) -> None:
 
 
 async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, follow: bool) -> None:
+    last_look = not follow
     while True:
         chunk = reader.read(offset, _CHUNK)
         if chunk:
             offset += len(chunk)
             if await _send_lines(call, job_id, chunk):
                 return
-        elif not follow or await _has_ended(call, job_id):
+        elif last_look:
             return
+        elif await _has_ended(call, job_id):
+            last_look = True  # `ended` may have been written between the two looks
         else:
             await _wait_for_more(call, reader, offset)
 
