@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 import psutil
 
 from cluster_agent.client import AgentClient
-from cluster_agent.log.follow import LogReader
-from cluster_agent.protocol import DONE, Event, Job, Submit, decode_event
+from cluster_agent.protocol import DONE, Event, Job, Submit
 
 T = TypeVar("T")
+
+#: Settings of whoever runs the tests: they would change what is tested, and how fast.
+_INHERITED = {name for name in os.environ if name.startswith(("CLUSTER_AGENT_", "PYTHON"))}
 
 
 def until(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
@@ -61,7 +63,7 @@ class AgentProcess:
         command = [sys.executable, "-m", "cluster_agent", "serve", "--home", str(self.home)]
         if not any(flag.startswith("--port") for flag in self.flags):
             command += ["--port", "0"]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("CLUSTER_AGENT_")}
+        env = {name: value for name, value in os.environ.items() if name not in _INHERITED}
         log = (self.home.parent / f"{self.home.name}.stderr").open("ab")
         with log:
             self._process = subprocess.Popen(
@@ -107,19 +109,27 @@ class AgentProcess:
             client.close()
         if self._process is not None:
             self.kill()
-        for log in self.home.glob("jobs/*/events.ndjson"):
-            with LogReader(log) as reader:
-                for line in reader.read(0).splitlines()[:2]:
-                    event = decode_event(line)
-                    if event.type == "started" and event.pid:
-                        _kill_tree(event.pid)
+        for supervisor in _supervisors(self.home):
+            _kill_tree(supervisor)
 
 
-def _kill_tree(pid: int) -> None:
+def _supervisors(home: Path) -> list[psutil.Process]:
+    """Supervisors of the agent in ``home``: their stderr is its log of supervisors."""
+    log = str(home / "supervisors.log")
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any("cluster_agent.supervisor" in part for part in process.cmdline()) and any(
+                file.path == log for file in process.open_files()
+            ):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _kill_tree(process: psutil.Process) -> None:
     try:
-        process = psutil.Process(pid)
-        if not any("cluster_agent.supervisor" in part for part in process.cmdline()):
-            return
         family = [*process.children(recursive=True), process]
     except psutil.NoSuchProcess:
         return

@@ -119,8 +119,8 @@ def line_with(word: str, text: str) -> str:
 
 def report(notebook: Any) -> None:
     """Print what came out."""
-    from mlmagics.overview import attachments
-    from mlmagics.tables import attachments_table
+    from mlmagics.cluster.overview import attachments
+    from mlmagics.display.tables import attachments_table
 
     trained, shown = printed(notebook, "train"), printed(notebook, "logs")
     model = line_with("project://models/", trained).split("project://")[-1]

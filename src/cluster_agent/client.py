@@ -70,6 +70,8 @@ class AgentClient(FileCalls):
         Path of the agent's Unix socket, where it is on this machine.
     ca
         Path of a PEM file with the one certificate (or issuer) that may vouch for the agent.
+    own_only
+        Send nothing unless the program that listens there belongs to this user or to root.
     timeout_s
         For a connection, and for each wait for an answer.
     silence_s
@@ -83,10 +85,13 @@ class AgentClient(FileCalls):
         token: str | None = None,
         uds: str | None = None,
         ca: str | None = None,
+        own_only: bool = False,
         timeout_s: float = 10.0,
         silence_s: float = SILENCE_S,
     ) -> None:
-        super().__init__(Transport(url, token=token, uds=uds, ca=ca, timeout_s=timeout_s), silence_s)
+        super().__init__(
+            Transport(url, token=token, uds=uds, ca=ca, timeout_s=timeout_s, own_only=own_only), silence_s
+        )
         self.url = self._transport.url
 
     def close(self) -> None:

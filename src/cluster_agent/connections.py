@@ -9,15 +9,20 @@ from typing import Any
 import httpcore
 import httpx
 
+from cluster_agent.owners import stranger
+
 #: Shorter than what home routers and proxies grant an idle connection.
 _KEEP_ALIVE_S = 55.0
 _IDLE_CONNECTIONS = 8
 
 
 class Pool(httpx.HTTPTransport):
-    """Connections to one agent: without ``tls`` in clear, with ``uds`` through that Unix socket."""
+    """Connections to one agent: without ``tls`` in clear, with ``uds`` through that Unix socket.
 
-    def __init__(self, tls: ssl.SSLContext | None, uds: str | None) -> None:
+    With ``own_only`` a connection counts only when this user's or root's program listens at its other end.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None, uds: str | None, *, own_only: bool = False) -> None:
         # a context that trusts nobody is cheap to make, and right where no TLS is spoken
         tls = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         super().__init__(verify=tls, trust_env=False)
@@ -28,7 +33,7 @@ class Pool(httpx.HTTPTransport):
             max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=_KEEP_ALIVE_S,
             uds=uds,
-            network_backend=_SocketBackend() if uds else None,
+            network_backend=_SocketBackend() if uds else _OwnBackend() if own_only else None,
         )
 
 
@@ -45,6 +50,19 @@ class _SocketBackend(httpcore.SyncBackend):
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         return super().connect_unix_socket(path, timeout, socket_options)
+
+
+class _OwnBackend(httpcore.SyncBackend):
+    """Connects to ports of this machine, and looks who listens there before anything is sent."""
+
+    def connect_tcp(self, host: str, port: int, *more: Any, **options: Any) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(host, port, *more, **options)
+        # after connecting: who is connected to now is who listens now, or has stopped listening
+        reason = stranger(port)
+        if reason is not None:
+            stream.close()
+            raise httpcore.ConnectError(f"{reason}, so nothing was sent; --insecure trusts it")
+        return stream
 
 
 def tls_context(ca: str | None) -> ssl.SSLContext:

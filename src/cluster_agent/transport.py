@@ -58,7 +58,14 @@ class Transport:
     """Speaks with the agent at ``url``, or behind the Unix socket ``uds``; for several threads at once."""
 
     def __init__(
-        self, url: str, *, token: str | None, uds: str | None, ca: str | None, timeout_s: float
+        self,
+        url: str,
+        *,
+        token: str | None,
+        uds: str | None,
+        ca: str | None,
+        timeout_s: float,
+        own_only: bool = False,
     ) -> None:
         self.url = _checked_url(url)
         self.timeout_s = timeout_s
@@ -67,7 +74,9 @@ class Transport:
         if token is not None:
             headers["Authorization"] = f"Bearer {_checked_token(token)}"
         self._client = httpx.Client(
-            transport=Pool(tls_context(ca) if self.url.startswith("https:") else None, uds),
+            transport=Pool(
+                tls_context(ca) if self.url.startswith("https:") else None, uds, own_only=own_only
+            ),
             headers=headers,
             timeout=timeout_s,
             follow_redirects=False,

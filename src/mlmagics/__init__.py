@@ -56,13 +56,13 @@ def __getattr__(name: str) -> Any:
 
 def load_ipython_extension(shell: Any) -> None:
     """Register the magics; what ``%load_ext mlmagics`` calls."""
-    from mlmagics import magics
+    from mlmagics.magics import registry as magics
 
     magics.load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take the magics back; what ``%unload_ext mlmagics`` calls. Jobs go on."""
-    from mlmagics import magics
+    from mlmagics.magics import registry as magics
 
     magics.unload(shell)

@@ -2,7 +2,7 @@
 
 import sys
 
-from mlmagics.cli import main
+from mlmagics.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

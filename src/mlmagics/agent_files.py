@@ -14,7 +14,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from cluster_agent import errors
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import FileEntry
-from mlmagics.session import told
+from mlmagics.cluster.session import told
 
 _READ_BYTES = 4 * 2**20
 

@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterable
 
 from cluster_agent.protocol import State
+from mlmagics.cluster.overview import AttachmentRow as AttachmentRow
+from mlmagics.cluster.overview import JobTable as JobTable
+from mlmagics.cluster.overview import attachments as attachments
+from mlmagics.cluster.overview import jobs as jobs
+from mlmagics.cluster.session import Session, current
 from mlmagics.errors import JobFailed
-from mlmagics.feed import Feed as Feed
-from mlmagics.handle import Job as Job
-from mlmagics.overview import AttachmentRow as AttachmentRow
-from mlmagics.overview import JobTable as JobTable
-from mlmagics.overview import attachments as attachments
-from mlmagics.overview import jobs as jobs
-from mlmagics.references import find as find
-from mlmagics.session import Session, current
-from mlmagics.submitting import submit as submit
+from mlmagics.job.feed import Feed as Feed
+from mlmagics.job.handle import Job as Job
+from mlmagics.job.references import find as find
+from mlmagics.job.submitting import submit as submit
 
 
 def logs(ref: str | int | Job | None = None, *, url: str | None = None) -> str:

@@ -22,7 +22,7 @@ from mlmagics_job.project import NoProjectError, local_folder
 if TYPE_CHECKING:
     from cluster_agent.client import AgentClient
     from cluster_agent.protocol import Info, Project
-    from mlmagics.session import Session
+    from mlmagics.cluster.session import Session
 
 __all__ = ["NoProjectError", "ProjectFileSystem", "current_root", "is_mounted", "open", "path"]
 
@@ -44,7 +44,7 @@ def current_root() -> str:
     """
     if os.environ.get("PROJECT_URL"):
         return job_project.root_url()
-    from mlmagics import session
+    from mlmagics.cluster import session
 
     here = session.current()
     cluster = _current_cluster(here)
@@ -109,7 +109,7 @@ class ProjectFileSystem(JobProjectFileSystem):
             found: tuple[Any, str] = super().open_base(root)
             return found
         from mlmagics.agent_files import AgentFileSystem
-        from mlmagics.session import current
+        from mlmagics.cluster.session import current
 
         cluster, _, name = root.removeprefix(_AGENT).partition("/")
         return AgentFileSystem(cluster, name, lambda: current().client(cluster)), ""

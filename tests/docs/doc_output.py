@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+#: Said only when the job has not ended yet, which nobody can know.
+_PERHAPS = re.compile(r"^Waiting for .*\n", re.MULTILINE)
 #: Longest first: the name of a file is not yet the name of an agent.
 _PLACEHOLDERS = [
     (r"mlm_[\w-]{20,}", "TOKEN"),
@@ -27,10 +29,7 @@ _PLACEHOLDERS = [
     (r"\b17\d{8}\.\d+\b", "AT"),
     (r"\b\d+ d \d+ h\b", "DURATION"),
     (r"\b\d+ min \d+ s\b", "DURATION"),
-    (r"\b\d+\.\d+ s\b", "DURATION"),
-    (r"\b(?:0|1) s\b", "DURATION"),
-    (r"\bfor \d+ s\b", "for DURATION"),
-    (r"\b\d+ ms\b", "DURATION"),
+    (r"\b\d+(?:\.\d+)? m?s\b", "DURATION"),
     (r"\b\d+(\.\d+)? (MiB|GiB|TiB)\b", "SIZE"),
     (r"\b\d+ CPUs?\b", "CPUS"),
     (r"\bCPUs +\d+ of \d+ free", "CPUS free"),
@@ -40,7 +39,7 @@ _PLACEHOLDERS = [
 
 def normalised(text: str, home: Path | None = None) -> str:
     """``text`` without colours, with placeholders for what differs from run to run."""
-    text = _ESCAPE.sub("", text)
+    text = _PERHAPS.sub("", _ESCAPE.sub("", text))
     if home is not None:
         text = text.replace(str(home), "/home/ada")
     # on the pages the person is ada, on the box too

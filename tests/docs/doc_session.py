@@ -25,18 +25,18 @@ from doc_output import agrees, normalised
 from doc_pages import ROOT, Block
 from front_end import FrontEnd, Shown
 
-from mlmagics.local import LocalAgent
+from mlmagics.cluster.local import LocalAgent
 from running import AgentProcess
 
 #: Commands that are run; of all others only the name is checked.
-RUN = {"mlmagics", "cluster-agent", "curl", "cat", "ls"}
+RUN = {"mlmagics", "cluster-agent", "curl", "cat", "cp", "ls"}
 #: Commands of other projects and systems that pages may tell people to type.
 FOREIGN = {
-    *("pip", "uv", "pipx", "python", "python3", "python3.12", "git", "ssh", "scp", "cp", "rsync", "sudo"),
+    *("pip", "uv", "pipx", "python", "python3", "python3.12", "git", "ssh", "scp", "rsync", "sudo"),
     *("systemctl", "loginctl", "journalctl", "sqlite3", "docker", "papermill", "jupyter", "cd", "mkdir"),
 }
 _SHOWN_URL = re.compile(r"(https?)://(?:gpu-box|127\.0\.0\.1|localhost):8900")
-_CELL_FAILED = re.compile(r"(?:Error|UsageError): [^\n]*\Z")
+_CELL_FAILED = re.compile(r"^(?:Usage)?Error: ", re.MULTILINE)
 _COMMAND_FAILED = re.compile(r"^(?:mlmagics|cluster-agent|curl): [^\n]*\Z", re.MULTILINE)
 _DEADLINE_S = 60.0
 #: What a card shows may come a moment after its cell.
@@ -58,7 +58,7 @@ class DocSession:
         self.home = home
         self.local_home = home / "local"
         self.url = ""
-        self._token = ""
+        self._token = "typed"
         self._front_end: FrontEnd | None = None
         self._serving: list[tuple[subprocess.Popen[str], Path]] = []
         self._env = {
@@ -93,6 +93,16 @@ class DocSession:
         elif block.language == "console":
             for command, shown in _commands(block.text):
                 self._command(block, command, shown)
+
+    def attach_box(self, page: Path) -> None:
+        """Arrange what a page takes for granted: the magics are loaded and ``gpu-box`` is attached."""
+        attach = "%attachments add gpu-box https://gpu-box:8900 --ca cert.pem --token-file "
+        for language, text in [
+            ("console", "$ cluster-agent init && cluster-agent serve"),
+            ("ipython", "%load_ext mlmagics"),
+            ("ipython", f"{attach}~/.local/share/cluster-agent/token"),
+        ]:
+            self.run(Block(page, 0, language, text, None))
 
     # --- the notebook -------------------------------------------------------------------------------------
 
@@ -145,7 +155,7 @@ class DocSession:
 
     def _check_or_run(self, block: Block, command: str, shown: str) -> None:
         words = shlex.split(command, comments=True)
-        name = words[0]
+        name = Path(words[0]).name
         if name == "make":
             assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), command
             return
@@ -153,8 +163,7 @@ class DocSession:
             assert name in FOREIGN, f"{block}: who has a command {name}?"
             return
         if words[:2] == ["cluster-agent", "serve"]:
-            real = self._serve(command)
-            failed = False
+            real, failed = self._serve(command)
         elif shutil.which(name, path=self._env["PATH"]) is None:
             return
         else:
@@ -178,29 +187,32 @@ class DocSession:
             check=False,
         )
 
-    def _serve(self, command: str) -> str:
-        """Begin to serve, in the background; a second one in the same home is a restart."""
+    def _serve(self, command: str) -> tuple[str, bool]:
+        """What an agent says that begins to serve, in the background, and whether it refuses.
+
+        A second one in the same home is a restart.
+        """
         words = self._expanded(command)
-        home = Path(self._env["CLUSTER_AGENT_HOME"])
-        if "--home" in words:
-            home = Path(words[words.index("--home") + 1])
+        home = Path(
+            words[words.index("--home") + 1] if "--home" in words else self._env["CLUSTER_AGENT_HOME"]
+        )
         for process, served in self._serving:
             if served == home:
                 _stop(process)
-        log = (self.home / "serve.stderr").open("ab")
-        with log:
-            process = subprocess.Popen(
-                words, cwd=self.home, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=log, text=True,
-            )  # fmt: skip
+        process = subprocess.Popen(
+            words, cwd=self.home, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
         self._serving.append((process, home))
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], _DEADLINE_S)
-        line = process.stdout.readline() if ready else ""
-        assert "ready: " in line, f"{command}: {Path(log.name).read_text()}"
+        assert ready, f"{command}: it says nothing"
+        line = process.stdout.readline()
+        if "ready: " not in line:
+            return line + process.stdout.read(), True
         address = urlsplit(line.split()[2])
         self.url = f"{address.scheme}://localhost:{address.port}"
-        return line
+        return line, False
 
     def _expanded(self, command: str) -> list[str]:
         done = subprocess.run(

@@ -13,7 +13,7 @@ from doc_session import DocSession, Mismatch
 
 from cluster_agent.config import load_config
 from cluster_agent.setup import _UNIT
-from mlmagics.watch import StoppedWatching
+from mlmagics.display.watch import StoppedWatching
 
 PAGES = [page for page in pages() if page.name != "CHANGELOG.md"]
 
@@ -28,7 +28,10 @@ def runnable(page: Path) -> list[Block]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
 def test_docs_snippets_do_what_the_page_shows(page: Path, reader: DocSession) -> None:
-    for block in runnable(page):
+    found = runnable(page)
+    if not any("cluster-agent serve" in block.text for block in found):
+        reader.attach_box(page)
+    for block in found:
         reader.run(block)
 
 
@@ -80,6 +83,8 @@ def test_docs_a_wrong_output_is_noticed(reader: DocSession) -> None:
         ("x/history/1", "x/history/2", False),
     ],
 )
-def test_docs_comparison_forgives_only_what_differs_from_run_to_run(shown: str, real: str, same: bool) -> None:
+def test_docs_comparison_forgives_only_what_differs_from_run_to_run(
+    shown: str, real: str, same: bool
+) -> None:
     scheme = re.compile("https")
     assert agrees(normalised(scheme.sub("http", shown)), normalised(scheme.sub("http", real))) is same

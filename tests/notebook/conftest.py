@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from front_end import FrontEnd
 
-from mlmagics.attachment_store import Attachment, AttachmentStore
-from mlmagics.local import LocalAgent
+from mlmagics.cluster.local import LocalAgent
+from mlmagics.cluster.store import Attachment, AttachmentStore
 from running import AgentProcess
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from cluster_agent.protocol import State
 from mlmagics import api
-from mlmagics.attachment_store import Attachment, AttachmentStore
+from mlmagics.cluster.local import LocalAgent
+from mlmagics.cluster.session import Session
+from mlmagics.cluster.store import Attachment, AttachmentStore
 from mlmagics.errors import AmbiguousJob, BadValue, ClusterError, JobFailed, UserError, WaitTimeout
-from mlmagics.feed import Feed
-from mlmagics.local import LocalAgent
-from mlmagics.session import Session
+from mlmagics.job.feed import Feed
 from running import until
 
 FOREVER = "import time\nprint('on', flush=True)\nwhile True: time.sleep(0.1)"

@@ -11,11 +11,12 @@ import threading
 
 import pytest
 
-from mlmagics import api, attaching, checking
-from mlmagics.attachment_store import AttachmentStore
+from mlmagics import api
+from mlmagics.cluster import attaching, checking
+from mlmagics.cluster.local import LocalAgent
+from mlmagics.cluster.session import Session
+from mlmagics.cluster.store import Attachment, AttachmentStore
 from mlmagics.errors import BadValue, ClusterError, UnknownCluster, UserError
-from mlmagics.local import LocalAgent
-from mlmagics.session import Session
 
 
 @pytest.fixture
@@ -233,12 +234,43 @@ def test_a_redirect_is_not_followed_with_the_token(session):
     assert thief.heads == []
 
 
+STRANGER = """
+import os, socket
+os.setuid(65534)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    near, _ = listener.accept()
+    near.settimeout(5)
+    print(near.recv(65536), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="has to become another user")
+def test_another_users_program_on_the_port_sees_no_token(session):
+    thief = subprocess.Popen([sys.executable, "-c", STRANGER], stdout=subprocess.PIPE, text=True)
+    try:
+        url = f"http://127.0.0.1:{thief.stdout.readline().strip()}"
+        with pytest.raises(
+            ClusterError, match=r"another user \(uid 65534\) listens there, so nothing was sent"
+        ):
+            attaching.add("gpu-box", url, token="s3cret", session=session)
+        session.store.put(Attachment(name="gpu-box", url=url), token="s3cret")
+        with pytest.raises(ClusterError, match="another user"):
+            api.submit("print(1)", session=session)
+        assert [thief.stdout.readline(), thief.stdout.readline()] == ["b''\n"] * 2
+    finally:
+        thief.kill()
+        thief.wait()
+        thief.stdout.close()
+
+
 # --- several processes ------------------------------------------------------------------------------------
 
 
 def test_kernels_that_add_at_once_lose_no_entry(session, agent):
     script = (
-        "import sys\nfrom mlmagics import attaching\n"
+        "import sys\nfrom mlmagics.cluster import attaching\n"
         "for n in range(4):\n    attaching.add(f'box-{sys.argv[1]}-{n}', sys.argv[2], token_file=sys.argv[3])\n"
     )
     env = {**os.environ, "MLMAGICS_CONFIG_DIR": str(session.store.folder)}

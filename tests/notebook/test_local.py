@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from mlmagics import api
-from mlmagics.attachment_store import AttachmentStore
+from mlmagics.cluster.local import LocalAgent
+from mlmagics.cluster.session import Session
+from mlmagics.cluster.store import AttachmentStore
 from mlmagics.errors import LocalAgentError
-from mlmagics.feed import Feed
-from mlmagics.local import LocalAgent
-from mlmagics.session import Session
+from mlmagics.job.feed import Feed
 from running import AgentProcess, until
 
 
@@ -93,7 +93,7 @@ def test_jobs_run_in_the_interpreter_of_the_kernel_that_asks(session, tmp_path):
 
 
 def test_kernels_that_start_it_at_once_get_one(home, tmp_path):
-    script = "from mlmagics.session import current\nprint(current().local.ensure().pid)"
+    script = "from mlmagics.cluster.session import current\nprint(current().local.ensure().pid)"
     env = {**os.environ, "MLMAGICS_LOCAL_HOME": str(home), "MLMAGICS_CONFIG_DIR": str(tmp_path / "config")}
     kernels = [
         subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, text=True)

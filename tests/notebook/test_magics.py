@@ -9,7 +9,7 @@ from pathlib import Path
 
 from front_end import FrontEnd
 
-from mlmagics.attachment_store import Attachment, AttachmentStore
+from mlmagics.cluster.store import Attachment, AttachmentStore
 from running import AgentProcess, until
 
 CARD = "application/vnd.mlmagics.job+json"

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mlmagics.local import LocalAgent
+from mlmagics.cluster.local import LocalAgent
 
 for needed in ("pandas", "pyarrow", "xgboost", "matplotlib"):
     pytest.importorskip(needed)

@@ -17,9 +17,10 @@ import pytest
 
 import mlmagics_job
 from cluster_agent.protocol import Project
-from mlmagics import session, storage
+from mlmagics import storage
 from mlmagics import storage as project
-from mlmagics.attachment_store import Attachment
+from mlmagics.cluster import session
+from mlmagics.cluster.store import Attachment
 from mlmagics.errors import ClusterError
 from mlmagics_job.folder import OutsideProjectError
 from running import AgentProcess

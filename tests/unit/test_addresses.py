@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlmagics.addresses import agent_url, history_url, host_and_port
+from mlmagics.cluster.addresses import agent_url, history_url, host_and_port
 from mlmagics.errors import BadValue
 
 

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from mlmagics.attachment_store import Attachment, AttachmentStore
+from mlmagics.cluster.names import check_name
+from mlmagics.cluster.store import Attachment, AttachmentStore
 from mlmagics.errors import BadValue, UnknownCluster, UserError
-from mlmagics.names import check_name
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ def test_flags_beat_the_environment_which_beats_the_file(tmp_path):
 
 def test_lists_switches_and_variables_of_the_file(tmp_path):
     file = tmp_path / "a.toml"
-    file.write_text('allowed_hosts = ["a", "b"]\nshared_uid = true\ngpus = "auto"\n[env]\nHF_HOME = "/data"\n')
+    file.write_text(
+        'allowed_hosts = ["a", "b"]\nshared_uid = true\ngpus = "auto"\n[env]\nHF_HOME = "/data"\n'
+    )
     config = load_config({"home": str(tmp_path)}, {}, file)
     assert config.allowed_hosts == ("a", "b")
     assert config.shared_uid

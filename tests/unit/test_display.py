@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from cluster_agent.protocol import Event, State
-from mlmagics import ansi, card
-from mlmagics.changes import Changes, Clear, Raised, Show, Update, Write
-from mlmagics.completion import Completion
+from mlmagics.display import ansi, card
+from mlmagics.display.changes import Changes, Clear, Raised, Show, Update, Write
+from mlmagics.display.mime import as_html, shown_bundle
+from mlmagics.display.place import LINGER_S, Place, waiting_s
+from mlmagics.display.tables import Table
+from mlmagics.display.view import Budget, Shown, View
 from mlmagics.errors import BadValue
-from mlmagics.log_command import last_lines
-from mlmagics.mime import as_html, shown_bundle
-from mlmagics.place import LINGER_S, Place, waiting_s
-from mlmagics.tables import Table
-from mlmagics.view import Budget, Shown, View
+from mlmagics.magics.completion import Completion
+from mlmagics.magics.logs import last_lines
 
 
 def output(text: str) -> Event:

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 
 from cluster_agent.protocol import FileEntry
-from mlmagics.download import download
 from mlmagics.errors import UserError
+from mlmagics.job.download import download
 
 
 def entry(path, data=b"data", **fields):

@@ -3,7 +3,7 @@
 import pytest
 
 from cluster_agent.protocol import Event, Job, State
-from mlmagics.failures import failure
+from mlmagics.job.failures import failure
 
 
 def job(state, **fields):

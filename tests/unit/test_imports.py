@@ -8,7 +8,11 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 OURS = {"mlmagics", "cluster_agent", "mlmagics_job"}
-SHARED = {"cluster_agent", "cluster_agent.__version__", *(f"cluster_agent.{name}" for name in ("protocol", "client", "errors", "units"))}
+SHARED = {
+    "cluster_agent",
+    "cluster_agent.__version__",
+    *(f"cluster_agent.{name}" for name in ("protocol", "client", "errors", "units")),
+}
 #: Absent on Windows, where the notebook side runs.
 POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from cluster_agent.client import Unconfirmed
 from cluster_agent.errors import BadRequest
-from mlmagics.journal import Journal
+from mlmagics.job.journal import Journal
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlmagics.options import CellOptions, cell_options
-from mlmagics.words import HelpAskedFor, WrongUse, joined, words
+from mlmagics.magics.options import CellOptions, cell_options
+from mlmagics.magics.words import HelpAskedFor, WrongUse, joined, words
 
 GIB = 2**30
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mlmagics.errors import BadCell
-from mlmagics.preflight import check_source, newer_python
+from mlmagics.job.preflight import check_source, newer_python
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ def test_cursor_round_trip():
     assert Cursor.parse("0") == Cursor(tag="", seq=0)
 
 
-@pytest.mark.parametrize("text", ["", "1", "0123abcd", "0123abcd.", ".5", "0123ABCD.5", "0123abcd.-1", "0123abcd.5 ", "x" * 99])
+@pytest.mark.parametrize(
+    "text", ["", "1", "0123abcd", "0123abcd.", ".5", "0123ABCD.5", "0123abcd.-1", "0123abcd.5 ", "x" * 99]
+)
 def test_cursor_refuses_what_is_none(text):
     with pytest.raises(ValueError, match="not a cursor"):
         Cursor.parse(text)

@@ -6,7 +6,9 @@ from cluster_agent.jobs.recovery import Facts, Finding, decide
 
 
 def facts(**given):
-    return Facts(**({"ended": False, "started": False, "intended": True, "alive": False, "locked": False} | given))
+    return Facts(
+        **({"ended": False, "started": False, "intended": True, "alive": False, "locked": False} | given)
+    )
 
 
 @pytest.mark.parametrize(

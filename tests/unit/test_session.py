@@ -3,12 +3,12 @@
 import pytest
 
 from cluster_agent.errors import BadRequest, Gone, NotFound, Unauthorized, Unreachable
-from mlmagics.attachment_store import Attachment, AttachmentStore
+from mlmagics.cluster.local import LocalAgent
+from mlmagics.cluster.session import Session, notebook_id, told
+from mlmagics.cluster.store import Attachment, AttachmentStore
 from mlmagics.errors import BadValue, ClusterError, UnknownCluster, UserError
-from mlmagics.local import LocalAgent
-from mlmagics.references import find
-from mlmagics.session import Session, notebook_id, told
-from mlmagics.submitting import submit
+from mlmagics.job.references import find
+from mlmagics.job.submitting import submit
 
 
 @pytest.fixture

@@ -26,7 +26,13 @@ def test_defaults_are_the_share_of_the_box_for_each_gpu():
 
 def test_make_record_decides_everything():
     record = make_record(
-        Submit(source="1", env={"B": "2", "A": "1"}), POLICY, job_id=7, user="ada", key="k", log_tag="ab", now=5.0
+        Submit(source="1", env={"B": "2", "A": "1"}),
+        POLICY,
+        job_id=7,
+        user="ada",
+        key="k",
+        log_tag="ab",
+        now=5.0,
     )
     assert (record.job_id, record.user, record.state, record.timeout_s) == (7, "ada", State.QUEUED, 14400)
     assert record.env_names == ["A", "B"]

@@ -5,7 +5,16 @@ from cluster_agent.units import format_duration, format_size, parse_duration, pa
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("30m", 1800), ("30min", 1800), ("8h", 28800), ("2d", 172800), ("1h30m", 5400), ("1.5 h", 5400), ("250ms", 0.25)],
+    [
+        ("90s", 90),
+        ("30m", 1800),
+        ("30min", 1800),
+        ("8h", 28800),
+        ("2d", 172800),
+        ("1h30m", 5400),
+        ("1.5 h", 5400),
+        ("250ms", 0.25),
+    ],
 )
 def test_parse_duration_takes_units(text, seconds):
     assert parse_duration(text) == seconds
@@ -23,7 +32,8 @@ def test_parse_duration_names_the_choices_for_a_bare_number():
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("16G", 2**34), ("16GB", 2**34), ("16GiB", 2**34), ("512M", 2**29), ("1.5g", 3 * 2**29), ("1t", 2**40)]
+    ("text", "size"),
+    [("16G", 2**34), ("16GB", 2**34), ("16GiB", 2**34), ("512M", 2**29), ("1.5g", 3 * 2**29), ("1t", 2**40)],
 )
 def test_parse_size_takes_units(text, size):
     assert parse_size(text) == size
@@ -37,14 +47,23 @@ def test_parse_size_refuses_what_is_unclear(text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.42, "0.4 s"), (3, "3 s"), (9.96, "10 s"), (14.2, "14 s"), (125, "2 min 5 s"), (14400, "4 h"), (108000, "1 d 6 h")],
+    [
+        (0.42, "0.4 s"),
+        (3, "3 s"),
+        (9.96, "10 s"),
+        (14.2, "14 s"),
+        (125, "2 min 5 s"),
+        (14400, "4 h"),
+        (108000, "1 d 6 h"),
+    ],
 )
 def test_format_duration(seconds, text):
     assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (14.2 * 2**20, "14.2 MiB"), (2**36, "64 GiB"), (2**51, "2048 TiB")]
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (14.2 * 2**20, "14.2 MiB"), (2**36, "64 GiB"), (2**51, "2048 TiB")],
 )
 def test_format_size(size, text):
     assert format_size(size) == text

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cluster_agent.protocol import Event, State
-from mlmagics.lines import Fold, plain
-from mlmagics.view import Budget, Failure, Shown, Text, View
+from mlmagics.display.lines import Fold, plain
+from mlmagics.display.view import Budget, Failure, Shown, Text, View
 
 
 def output(text: str, stream: str = "stdout") -> Event:

@@ -1,0 +1,1 @@
+"""What a job showed, as a value (``view``), and everything that draws it."""

@@ -1,0 +1,120 @@
+"""Small tables, as text and as HTML. Pure."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cluster_agent.protocol import ACTIVE, FileEntry, State
+from cluster_agent.units import format_duration, format_size
+from mlmagics.cluster.overview import AttachmentRow
+from mlmagics.display.lines import plain
+from mlmagics.job.handle import Job
+
+_MAX_CELL = 100
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column titles and rows of text."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def as_text(self) -> str:
+        """The table with its columns aligned."""
+        rows = [self.titles, *(tuple(_short(cell) for cell in row) for row in self.rows)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(self.titles))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    def as_html(self) -> str:
+        """The table for a notebook; only the last column, a remark or note, is broken into lines."""
+        head = "".join(f'<th style="text-align:left">{html.escape(title)}</th>' for title in self.titles)
+        body = "".join(f"<tr>{_html_cells(row)}</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def bundle(self) -> dict[str, str]:
+        """Both, as a MIME bundle."""
+        return {"text/plain": self.as_text(), "text/html": self.as_html()}
+
+
+def _short(cell: str) -> str:
+    cell = plain(cell).replace("\n", " ")
+    return cell if len(cell) <= _MAX_CELL else cell[: _MAX_CELL - 3] + "..."
+
+
+def _html_cells(row: Sequence[str]) -> str:
+    styles = ["text-align:left;white-space:nowrap"] * (len(row) - 1) + ["text-align:left"]
+    return "".join(
+        f'<td style="{style}">{html.escape(_short(cell))}</td>'
+        for style, cell in zip(styles, row, strict=True)
+    )
+
+
+def attachments_table(rows: Sequence[AttachmentRow]) -> Table:
+    """What ``%attachments`` shows; remarks only where there is one."""
+    titles = ["name", "state", "GPUs free", "running/queued", "round trip", "address"]
+    shown = [
+        [
+            row.name,
+            row.state,
+            f"{row.gpus_free}/{row.gpus}" if row.gpus is not None else "",
+            f"{row.running}/{row.queued}" if row.running is not None else "",
+            f"{row.round_trip_ms:.0f} ms" if row.round_trip_ms is not None else "",
+            row.address,
+        ]
+        for row in rows
+    ]
+    if any(row.remark for row in rows):
+        titles.append("remark")
+        shown = [[*cells, row.remark] for cells, row in zip(shown, rows, strict=True)]
+    return Table(titles, shown)
+
+
+def jobs_table(jobs: Sequence[Job], *, users: bool, now: float) -> Table:
+    """What ``%jobs`` shows, with the reason of waiting or of a bad end."""
+    titles = ["job", "name", "state", "GPUs", "submitted", "waited", "ran", "note"]
+    shown = [_job_row(job, now) for job in jobs]
+    if users:
+        titles.insert(1, "user")
+        shown = [[cells[0], job.info.user, *cells[1:]] for cells, job in zip(shown, jobs, strict=True)]
+    return Table(titles, shown)
+
+
+def _job_row(job: Job, now: float) -> list[str]:
+    info = job.info
+    begun = info.started_at or info.ended_at or now
+    ran = ""
+    if info.started_at is not None:
+        ran = format_duration(max(0.0, round((info.ended_at or now) - info.started_at, 1)))
+    note = info.waiting_for if info.state in ACTIVE else None
+    if info.state not in (*ACTIVE, State.SUCCEEDED):
+        note = info.reason
+    place = f"place {info.position}" if info.state is State.QUEUED and info.position else ""
+    return [
+        job.ref,
+        info.name,
+        job.word,
+        str(info.gpus),
+        day_and_time(info.submitted_at, now),
+        format_duration(max(0, round(begun - info.submitted_at))),
+        ran,
+        ", ".join(part for part in (place, note) if part),
+    ]
+
+
+def day_and_time(at: float, now: float) -> str:
+    """The time of day at ``at``, with its date where that is not today's."""
+    then, today = time.localtime(at), time.localtime(now)
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%d %b %H:%M", then)
+
+
+def files_table(files: Sequence[FileEntry]) -> Table:
+    """What a job left in its working folder."""
+    rows = [[file.path, format_size(file.size)] for file in files if file.type == "file"]
+    return Table(["file", "size"], rows)

@@ -1,0 +1,1 @@
+"""One job from the notebook: checked, sent, followed, waited for."""

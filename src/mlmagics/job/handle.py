@@ -1,0 +1,243 @@
+"""A job in Python's hands: look, wait, read, cancel, run again."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster_agent.client import AgentClient
+from cluster_agent.protocol import ACTIVE, Event, FileEntry, State, ViewCode, word
+from cluster_agent.protocol import Job as JobInfo
+from mlmagics.cluster.names import LOCAL
+from mlmagics.cluster.session import Session, told
+from mlmagics.errors import BadValue, JobFailed, WaitTimeout
+from mlmagics.job.awaiting import succeeded
+from mlmagics.job.download import download
+from mlmagics.job.failures import failure
+from mlmagics.job.feed import Feed
+
+#: Events at a log's end among which the error of a failed job is looked for first.
+_TAIL = 100
+_LOOK_S = 1.0
+_END_FIELDS = ("state", "exit_code", "signal", "reason", "complete", "seconds", "peak_memory_bytes")
+
+
+class Job:
+    """One job of one cluster.
+
+    Attributes
+    ----------
+    cluster
+        Where it is.
+    info
+        What its agent told last; asks nobody.
+    notes
+        Lines that its submitter should see, such as that the agent behind the name is a new one.
+    """
+
+    def __init__(self, session: Session, cluster: str, info: JobInfo, notes: tuple[str, ...] = ()) -> None:
+        self.cluster = cluster
+        self.info = info
+        self.notes = notes
+        self.session = session
+
+    def __repr__(self) -> str:
+        return f"<Job {self.ref} {self.info.name!r}: {self.word}>"
+
+    @property
+    def job_id(self) -> int:
+        """Its number on its cluster."""
+        return self.info.job_id
+
+    @property
+    def ref(self) -> str:
+        """Its name for people and for every command: ``gpu-box/42``."""
+        return f"{self.cluster}/{self.info.job_id}"
+
+    @property
+    def history_url(self) -> str:
+        """Its page in a browser."""
+        return self.info.history_url
+
+    @property
+    def word(self) -> str:
+        """Its last known state as people see it, such as ``Running``."""
+        return word(self.info.state, stopping=self.info.stopping)
+
+    @property
+    def state(self) -> State:
+        """Its state now; asks the agent until the job has ended."""
+        return self.refresh().info.state if self.info.state in ACTIVE else self.info.state
+
+    def refresh(self) -> Job:
+        """This handle, after asking its agent."""
+        with self._asking() as client:
+            self.info = client.job(self.job_id)
+        return self
+
+    def events(
+        self,
+        after: str = "0",
+        *,
+        tail: int | None = None,
+        follow: bool = True,
+        on_trouble: Callable[[Exception], None] | None = None,
+    ) -> Iterator[Event]:
+        """Its events after a cursor, or the last ``tail``; with ``follow`` on to its end, over broken connections."""
+        with self._asking() as client:
+            if follow:
+                troubled = on_trouble or (lambda _problem: self.revive())
+                events = client.follow(self.job_id, after=after, tail=tail, on_trouble=troubled)
+            else:
+                events = client.events(self.job_id, after=after, tail=tail)
+            for event in events:
+                if event.type == "ended":
+                    self.note_end(event)
+                yield event
+
+    def note_end(self, event: Event) -> None:
+        """Take the job's end from its ``ended`` event; the agent's own record may follow a moment later."""
+        said = {name: getattr(event, name) for name in _END_FIELDS if getattr(event, name) is not None}
+        ended_at = self.info.ended_at or event.at
+        self.info = msgspec.structs.replace(self.info, **said, ended_at=ended_at, stopping=False)
+
+    def wait(self, timeout_s: float | None = None) -> Job:
+        """This handle once the job has succeeded. An interrupt ends the waiting only.
+
+        Raises
+        ------
+        JobFailed
+            When it ended in any other way.
+        WaitTimeout
+            When it has not ended within ``timeout_s``.
+        """
+        if self.wait_for_end(timeout_s) is not State.SUCCEEDED:
+            raise self.failure()
+        return self
+
+    def wait_for_end(self, timeout_s: float | None = None, stop: threading.Event | None = None) -> State:
+        """Its state once it has ended, however it did; its state at present once ``stop`` is set."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if self.state not in ACTIVE:
+            return self.info.state
+        with Feed(self, tail=1) as feed:
+            while not feed.done and not (stop and stop.is_set()):
+                left = _LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic())
+                if left <= 0:
+                    raise WaitTimeout(
+                        f"{self.ref} has not ended; it goes on. To wait again: %wait {self.ref}"
+                    )
+                feed.get(left)
+            if feed.error:
+                raise feed.error
+        return self.info.state
+
+    def failure(self, error: Event | None = None) -> JobFailed:
+        """What to raise for this job, which ended without success; ``error`` is its last error event if at hand."""
+        return failure(self.ref, self.info, error or self._error_event())
+
+    def logs(self) -> str:
+        """All text that it has printed and shown so far, tracebacks included."""
+        return "".join(event_text(event) for event in self.events(follow=False))
+
+    def cancel(self, reason: str = "") -> Job:
+        """This handle after asking for the job's end. A job that has ended stays as it is."""
+        with self._asking() as client:
+            self.info = client.cancel(self.job_id, reason)
+        return self
+
+    def resubmit(self, **changes: Any) -> Job:
+        """A new job with this one's cell and resources; ``changes`` are options of ``mlmagics.submit``."""
+        from mlmagics.job.submitting import submit_again
+
+        return submit_again(self, changes)
+
+    def files(self) -> list[FileEntry]:
+        """What it left in its working folder."""
+        with self._asking() as client:
+            return client.job_files(self.job_id)
+
+    def fetch_files(self, dest: str | Path = ".", paths: list[str] | None = None) -> list[Path]:
+        """Where the files that it left lie now, under ``dest``: all of them, or the files and folders ``paths``.
+
+        Raises
+        ------
+        BadValue
+            When one of ``paths`` is not there. Nothing is copied then.
+        """
+        entries = [entry for entry in self.files() if entry.type == "file"]
+        for path in paths or []:
+            if not any(_is_under(entry.path, path) for entry in entries):
+                raise BadValue(
+                    f"{self.ref} left no file {path!r}: %fetch {self.ref} lists them", field="paths"
+                )
+        if paths is not None:
+            entries = [entry for entry in entries if any(_is_under(entry.path, path) for path in paths)]
+        with self._asking() as client:
+            return [
+                download(entry, client.job_file(self.job_id, entry.path), Path(dest), self.ref)
+                for entry in entries
+            ]
+
+    def blob(self, sha256: str) -> bytes:
+        """Display data that was too large for the log."""
+        with self._asking() as client:
+            return client.blob(self.job_id, sha256)
+
+    def view_code(self) -> ViewCode:
+        """A code that opens its page in a browser once, without a token; with the page's address."""
+        with self._asking() as client:
+            code = client.view_code(self.job_id)
+        # the address that works from here, and not whatever an agent says that a browser should open
+        page = f"{self.session.attachment(self.cluster).url}/history/{self.job_id}#code={code.code}"
+        return msgspec.structs.replace(code, url=page)
+
+    def revive(self) -> None:
+        """Start the agent of one's own when it is gone: nobody else would, and the job may go on."""
+        if self.cluster == LOCAL:
+            self.session.local.ensure()
+
+    def __await__(self) -> Generator[Any, None, Job]:
+        return succeeded(self).__await__()
+
+    def _error_event(self) -> Event | None:
+        seen: dict[str, int] = {}
+        for tail in (_TAIL, None):
+            found = None
+            for event in self.events(tail=tail, follow=False):
+                if event.type == "error":
+                    found = event
+                seen = event.events or seen
+            if found or not seen.get("error"):
+                return found
+        return None
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[AgentClient]:
+        client = self.session.client(self.cluster)
+        with told(self.cluster, f"job {self.job_id}"):
+            yield client
+
+
+def event_text(event: Event) -> str:
+    """What an event adds to a job's log as plain text; empty for most types."""
+    if event.type == "output":
+        return event.text or base64.b64decode(event.base64 or "").decode("utf-8", "replace")
+    if event.type == "display":
+        shown = (event.data or {}).get("text/plain", "")
+        return f"{shown}\n" if shown else ""
+    if event.type == "error":
+        return "\n".join(event.traceback or [f"{event.ename}: {event.evalue}"]) + "\n"
+    return ""
+
+
+def _is_under(path: str, wanted: str) -> bool:
+    wanted = wanted.rstrip("/")
+    return path == wanted or path.startswith(f"{wanted}/")

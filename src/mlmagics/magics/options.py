@@ -1,0 +1,182 @@
+"""The options of a training cell, checked one by one before anything is sent. Pure but for the environment."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cluster_agent.protocol import Priority
+from cluster_agent.units import parse_duration, parse_size
+from mlmagics.magics.words import LineParser, WrongUse
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_NAME = re.compile(
+    r"token|secret|passw(or)?d|api_?key|credential|private_?key|access_?key", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(
+    r"(hf_|ghp_|gho_|github_pat_|glpat-|sk-|xox[abp]-|AKIA|eyJ)[\w.-]{12,}|-----BEGIN .*"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellOptions:
+    """What the first line of a training cell asks for; None leaves the choice to the agent."""
+
+    name: str = ""
+    project: str | None = None
+    gpus: int | None = None
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    timeout_s: float | None = None
+    grace_s: float | None = None
+    priority: Priority = "normal"
+    env: dict[str, str] = field(default_factory=dict)
+    #: name of the variable that gets the job
+    as_var: str | None = None
+    #: whether the cell is looked at before it is sent
+    check: bool = True
+    #: how long to wait for the end: seconds, ``inf``, 0 for not at all, None when not said
+    wait_s: float | None = None
+
+    def defaulted(self) -> list[str]:
+        """The options that decide about resources and limits and were not given."""
+        given = {
+            "--gpus": self.gpus,
+            "--cpus": self.cpus,
+            "--memory": self.memory_bytes,
+            "--timeout": self.timeout_s,
+        }
+        return [option for option, value in given.items() if value is None]
+
+
+def cell_options(magic: str, line: str, environ: Mapping[str, str]) -> CellOptions:
+    """The options in ``line``, the rest of a training cell's first line.
+
+    Parameters
+    ----------
+    magic
+        How the cell begins, such as ``%%gpu-box``; for messages.
+    environ
+        Where ``--env NAME`` without a value takes it from.
+
+    Raises
+    ------
+    WrongUse, HelpAskedFor
+        See :meth:`LineParser.read`.
+    """
+    return chosen(cell_parser(magic).read(line), environ, "a cell is saved with the notebook")
+
+
+def chosen(found: argparse.Namespace, environ: Mapping[str, str], seen: str) -> CellOptions:
+    """The options that a parser with :func:`add_job_options` has found; ``seen`` says why no secret belongs there."""
+    return CellOptions(
+        name=found.name or "",
+        project=found.project,
+        gpus=found.gpus,
+        cpus=found.cpus,
+        memory_bytes=found.memory,
+        timeout_s=found.timeout,
+        grace_s=found.grace,
+        priority=found.priority,
+        env=dict(_variable(text, environ, seen) for text in found.env),
+        as_var=getattr(found, "as_var", None),
+        check=not found.no_check,
+        wait_s=0.0 if found.no_wait else found.wait,
+    )
+
+
+@lru_cache
+def cell_parser(magic: str) -> LineParser:
+    """The parser of a training cell's first line."""
+    parser = LineParser(
+        magic,
+        "Run this cell as a job. Without options the agent decides about resources and limits.",
+        usage="%(prog)s [options]",
+    )
+    add_job_options(parser)
+    parser.add_argument(
+        "--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable"
+    )
+    return parser
+
+
+def add_job_options(parser: LineParser) -> None:
+    """Give ``parser`` the options of a job, for :func:`chosen`."""
+    add = parser.add_argument
+    add("--name", type=_title, metavar="TEXT", help="what to call the job in lists")
+    add("--project", metavar="NAME", help="project whose storage the job sees as project://")
+    add("--gpus", type=_count("GPUs", 0), metavar="N", help="GPUs; 0 for none")
+    add("--cpus", type=_count("CPUs", 1), metavar="N", help="CPU cores")
+    add("--memory", "--mem", type=_size, metavar="SIZE", help="main memory: 512M, 16G")
+    add("--timeout", "--time", type=duration, metavar="D", help="longest run time: 90s, 30m, 8h, 2d")
+    add("--grace", type=duration, metavar="D", help="between the interrupt and the end when it is stopped")
+    add("--priority", choices=("low", "normal"), default="normal", help="low lets others go first")
+    add("--env", action="append", default=[], metavar="KEY[=VALUE]",
+        help="variable for the job; without a value the kernel's own (repeatable)")  # fmt: skip
+    add("--no-check", action="store_true", help="send the cell without looking at it first")
+    how_long = parser.add_mutually_exclusive_group()
+    how_long.add_argument("-w", "--wait", nargs="?", type=duration, const=float("inf"), metavar="D",
+                          help="show the output live until the job's end, or for D")  # fmt: skip
+    how_long.add_argument("--no-wait", action="store_true", help="come back at once")
+
+
+def _count(what: str, lowest: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or int(text) < lowest:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a number of {what}: a whole number from {lowest}"
+            )
+        return int(text)
+
+    return count
+
+
+def duration(text: str) -> float:
+    """Seconds in ``text``, for argparse."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _title(text: str) -> str:
+    if not text.strip() or len(text) > 100 or not text.isprintable():
+        raise argparse.ArgumentTypeError("a name has 1 to 100 characters on one line")
+    return text.strip()
+
+
+def _identifier(text: str) -> str:
+    import keyword
+
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of a variable")
+    return text
+
+
+def _variable(text: str, environ: Mapping[str, str], seen: str) -> tuple[str, str]:
+    key, given, value = text.partition("=")
+    if not _VARIABLE.fullmatch(key):
+        raise WrongUse(f"--env: {key!r} cannot be the name of a variable: write --env KEY or --env KEY=VALUE")
+    if not given:
+        if key not in environ:
+            raise WrongUse(
+                f"--env {key}: there is no variable {key} here: set it, or write --env {key}=VALUE"
+            )
+        return key, environ[key]
+    # A notebook is shared and versioned; what is written in a cell is no secret any more.
+    if value and (_SECRET_NAME.search(key) or _SECRET_VALUE.fullmatch(value)):
+        raise WrongUse(
+            f"--env {key}=...: this looks like a secret, and {seen}: set {key} in the environment here and write "
+            f"--env {key}"
+        )
+    return key, value
