@@ -22,7 +22,8 @@ from cluster_agent.jobs.store import Store
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.server.auth import Keyring
-from cluster_agent.server.base import Endpoint, Route
+from cluster_agent.server.call import Route
+from cluster_agent.server.gate import Endpoint
 
 
 @dataclass(kw_only=True)

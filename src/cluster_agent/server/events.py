@@ -15,7 +15,7 @@ from cluster_agent.jobs.scheduling import Place
 from cluster_agent.log.follow import LogReader
 from cluster_agent.log.format import output_bytes, parse_head
 from cluster_agent.protocol import HEARTBEAT_S, Cursor, Event, State, decode_event, encode
-from cluster_agent.server.base import Call
+from cluster_agent.server.call import Call
 from cluster_agent.server.files import byte_range
 from cluster_agent.server.jobs import job_of
 

@@ -14,7 +14,7 @@ from cluster_agent.errors import BadRequest, BeyondEnd, NotFound
 from cluster_agent.folder import JobFolder
 from cluster_agent.log.follow import LogReader
 from cluster_agent.protocol import Event, FileEntry, FileList, decode_event
-from cluster_agent.server.base import Call, Reply, Sink
+from cluster_agent.server.call import Call, Reply, Sink
 from cluster_agent.server.jobs import job_of
 
 _CHUNK = 2**20

@@ -10,7 +10,7 @@ from importlib import resources
 
 from cluster_agent.errors import NotFound, Unauthorized
 from cluster_agent.protocol import Job
-from cluster_agent.server.base import Call
+from cluster_agent.server.call import Call
 from cluster_agent.server.jobs import get_job
 
 _TYPES = {

@@ -8,7 +8,7 @@ import time
 from cluster_agent import __version__
 from cluster_agent.errors import StorageFault
 from cluster_agent.protocol import PROTOCOL_VERSION, Health, Info
-from cluster_agent.server.base import Call
+from cluster_agent.server.call import Call
 
 CAPABILITIES = ["extend", "files", "idempotency", "project-files", "tail", "view-code"]
 

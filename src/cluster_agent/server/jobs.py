@@ -9,7 +9,7 @@ from cluster_agent.jobs.records import JobRecord, tell
 from cluster_agent.jobs.store import Filter
 from cluster_agent.protocol import Job, JobList, State, Submit, ViewCode, ViewRequest, ViewToken, parse_states
 from cluster_agent.server.auth import CODE_S, VIEW_TOKEN_S
-from cluster_agent.server.base import Call, Reply
+from cluster_agent.server.call import Call, Reply
 
 _MAX_PAGE = 1000
 

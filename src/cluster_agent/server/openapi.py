@@ -10,7 +10,7 @@ import msgspec
 
 from cluster_agent import __version__
 from cluster_agent.protocol import ErrorReply
-from cluster_agent.server.base import Call, Route
+from cluster_agent.server.call import Call, Route
 
 _REF = "#/components/schemas/{name}"
 

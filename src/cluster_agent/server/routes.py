@@ -7,7 +7,7 @@ import math
 from cluster_agent import protocol
 from cluster_agent.protocol import MAX_BODY_BYTES
 from cluster_agent.server import events, files, history, info, jobs, openapi, tokens
-from cluster_agent.server.base import Route
+from cluster_agent.server.call import Route
 
 _SMALL = 65536
 _FILE = "/v1/projects/{project}/files/{path}"

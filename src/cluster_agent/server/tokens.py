@@ -8,7 +8,7 @@ import msgspec
 
 from cluster_agent.errors import BadRequest
 from cluster_agent.protocol import NewToken, TokenCreate, TokenInfo
-from cluster_agent.server.base import Call
+from cluster_agent.server.call import Call
 
 
 class TokenList(msgspec.Struct, frozen=True, kw_only=True):
