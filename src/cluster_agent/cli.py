@@ -11,6 +11,7 @@ from pathlib import Path
 from cluster_agent import __version__
 from cluster_agent.config import Config, ConfigError, load_config, settings
 from cluster_agent.errors import AgentError
+from cluster_agent.home import user_name
 from cluster_agent.units import parse_duration
 
 _SWITCHES = {"local", "insecure_http", "shared_uid"}
@@ -29,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cluster-agent", allow_abbrev=False, description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="cluster-agent",
+        allow_abbrev=False,
+        description="Run jobs on this box: training cells that notebooks send.",
+    )
     parser.add_argument("--version", action="version", version=f"cluster-agent {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
@@ -80,7 +85,7 @@ def _add_token(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     token = commands.add_parser("token", help="create, list and revoke tokens", allow_abbrev=False)
     verbs = token.add_subparsers(metavar="VERB", required=True)
     create = _command(verbs, "create", _token_create, "create a token; it is printed once")
-    create.add_argument("user", help="who will use it")
+    create.add_argument("user", nargs="?", default=user_name(os.geteuid()), help="who will use it; you")
     create.add_argument("--role", choices=["viewer", "user", "admin"], default="user")
     create.add_argument("--label", default="", help="a note, such as the machine it is for")
     create.add_argument("--expires", type=_duration, metavar="DURATION", help="such as 90d")

@@ -240,6 +240,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     durability: str
     #: confinement in force between jobs: ``process`` means one trust domain
     isolation: str
+    #: several people have tokens, so what ``isolation`` says concerns them
+    shared: bool = False
     #: whether jobs outlive a restart of the agent as it was started here
     survives_restart: bool
     local: bool = False

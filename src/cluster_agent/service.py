@@ -25,7 +25,7 @@ from cluster_agent.content.projects import Projects
 from cluster_agent.executors.kit import install_kit
 from cluster_agent.executors.local import LocalExecutor
 from cluster_agent.folder import write_durably
-from cluster_agent.home import Home, Instance, boot_id
+from cluster_agent.home import Home, Instance, boot_id, user_name
 from cluster_agent.jobs.dispatcher import Bounds, Dispatcher
 from cluster_agent.jobs.gpus import declared_gpus, find_gpus
 from cluster_agent.jobs.ids import IdSource, highest_folder
@@ -39,7 +39,7 @@ from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.protocol import PROTOCOL_VERSION
 from cluster_agent.server.app import Agent, make_application
-from cluster_agent.server.auth import Keyring, user_name
+from cluster_agent.server.auth import Keyring
 from cluster_agent.server.history import load_static
 from cluster_agent.server.routes import ROUTES, check_table
 from cluster_agent.supervisor.environment import build_variables

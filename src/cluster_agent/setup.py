@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from cluster_agent.config import ConfigError, default_of, settings
 from cluster_agent.home import Home
@@ -53,7 +54,7 @@ def init(home: Path, *, python: str | None, service: bool) -> Iterator[str]:
         yield f"start it     systemctl {user}daemon-reload && systemctl {user}enable --now cluster-agent"
     else:
         yield f"start it     cluster-agent serve --home {home}"
-    yield f"then         cluster-agent token create NAME --home {home}"
+    yield f"then         cluster-agent token create --home {home}"
 
 
 def _make_certificate(cert: Path, key: Path) -> None:
@@ -104,7 +105,8 @@ def _literal(name: str, value: object) -> str:
     if isinstance(value, tuple):
         return "[]"
     if name in {"default_timeout", "max_timeout", "max_grace"}:
-        return f'"{value:g}s"'
+        hours = cast(float, value) / 3600
+        return f'"{hours:g}h"' if hours >= 1 else f'"{hours * 60:g}m"'
     if name == "log_limit":
         return '"2GiB"'
     return str(value) if isinstance(value, int) else f'"{value}"'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mlmagics_job.state import Job
 
-NO_KEYBOARD = "a job has no keyboard: pass the value with --param NAME=VALUE"
+NO_KEYBOARD = "a job has no keyboard: write the value into the cell, or pass it with --env NAME=VALUE"
 NO_HIDDEN_INPUT = "a job has no keyboard: pass the secret with --env NAME"
 
 #: Audit events after which another program writes into the same pipes.

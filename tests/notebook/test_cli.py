@@ -179,6 +179,8 @@ def test_an_interrupt_stops_the_watching_only(mlmagics, agent):
     assert last.startswith("stopped watching gpu-box/1, which goes on")
     assert "mlmagics logs gpu-box/1" in last
     assert agent.client().job(1).state.value == "running"
+    out, _ = mlmagics("extend", "gpu-box/1", "2h")
+    assert out == b"gpu-box/1: at most 6 h in all\n"
     out, _ = mlmagics("cancel", "gpu-box/1")
     assert out.decode().startswith("gpu-box/1: ")
     _, err = mlmagics("wait", "gpu-box/1", status=1)

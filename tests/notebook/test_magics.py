@@ -252,6 +252,12 @@ def test_jobs_cancel_and_wait(lab: FrontEnd, tmp_path: Path) -> None:
     lab.run(f"%%gpu-box --no-wait --name long\n{held(tmp_path / 'never')}")
     assert re.search(r"gpu-box/1\s+long\s+(Running|Preparing)", lab.run("%jobs").text)
     assert "gpu-box/1" not in lab.run("%jobs --state done").text
+    assert lab.run("%extend gpu-box/1 2").text.startswith("Error: %extend: ")
+    assert lab.run("%extend gpu-box/1 2h").text == "gpu-box/1: at most 6 h in all\n"
+    assert (
+        lab.run("%extend gpu-box/1 30d").text
+        == "Error: gpu-box: that would be 30 d 6 h in all; 7 d is the most\n"
+    )
     assert lab.run("%cancel").text.startswith("Error: %cancel: missing: JOB")
     assert lab.run("%cancel gpu-box/1 gpu-box/9").text == "Error: gpu-box has no job 9 of yours\n"
     assert re.match(r"gpu-box/1 long: (Stopping|Cancelled)", lab.run("%cancel gpu-box/1").text)

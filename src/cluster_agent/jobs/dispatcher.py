@@ -26,6 +26,7 @@ from cluster_agent.jobs.slots import Slots
 from cluster_agent.jobs.store import Store
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.protocol import State
+from cluster_agent.units import format_duration
 
 _log = logging.getLogger(__name__)
 
@@ -193,8 +194,9 @@ class Dispatcher:
             raise Conflict(f"job {record.job_id} has ended")
         timeout_s = record.timeout_s + extra_s
         if timeout_s > self._bounds.max_timeout_s:
+            most = format_duration(self._bounds.max_timeout_s)
             raise Conflict(
-                f"that would be {timeout_s / 3600:.1f} h; {self._bounds.max_timeout_s / 3600:.1f} h is the most"
+                f"that would be {format_duration(timeout_s)} in all; {most} is the most", field="extra_s"
             )
         changed = await self._store.change(record.job_id, timeout_s=timeout_s)
         if run is not None:

@@ -151,7 +151,7 @@ def resolve_need(body: Submit, policy: Policy) -> Need:
     )
     if need.gpus < 0 or need.gpus > total.gpus:
         has = f"{total.gpus} GPU{'s' * (total.gpus != 1)}" if total.gpus else "no GPU"
-        raise BadRequest(f"{need.gpus} GPUs: this box has {has}", field="gpus")
+        raise BadRequest(f"{need.gpus} GPU{'s' * (need.gpus != 1)}: this box has {has}", field="gpus")
     if not 1 <= need.cpus <= total.cpus:
         raise BadRequest(f"{need.cpus} CPUs: this box has {total.cpus}", field="cpus")
     if not 2**20 <= need.memory_bytes <= total.memory_bytes:

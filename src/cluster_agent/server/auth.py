@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import pwd
 import secrets
 import socket
 import struct
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 import msgspec
 
 from cluster_agent.errors import Conflict, Forbidden, NotFound, Unauthorized
+from cluster_agent.home import user_name
 from cluster_agent.jobs.store import Store
 from cluster_agent.protocol import Role, TokenInfo
 
@@ -111,6 +111,11 @@ class Keyring:
     def infos(self) -> list[TokenInfo]:
         """What is told of each token, oldest first."""
         return list(self._tokens.values())
+
+    @property
+    def shared(self) -> bool:
+        """Whether more than one person has a token."""
+        return len({info.user for info in self._tokens.values() if info.revoked_at is None}) > 1
 
     def identify(self, token: str) -> Caller:
         """The caller that ``token`` stands for.
@@ -220,11 +225,3 @@ def _peer_uid(connection: socket.socket) -> int:
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, credentials, size))
     return int(uid)
-
-
-def user_name(uid: int) -> str:
-    """The name of a unix user, or its number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

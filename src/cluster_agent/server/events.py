@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from cluster_agent.errors import BadCursor, BeyondEnd, NotFound
+from cluster_agent.errors import BadCursor, BeyondEnd, Gone, NotFound
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.scheduling import Place
 from cluster_agent.log.follow import LogReader
@@ -33,6 +33,8 @@ async def events(call: Call) -> None:
     except ValueError as error:
         raise BadCursor(str(error), field="after") from None
     with LogReader(call.agent.dispatcher.folder_of(record.job_id).log) as reader:
+        if not record.active and not reader.path.exists():
+            raise Gone(f"the log of job {record.job_id} has been deleted")
         offset = _offset(reader, record, cursor, None if tail is None else int(tail))
         call.start(NDJSON, {"Log-Tag": record.log_tag})
         if follow:

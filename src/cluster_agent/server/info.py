@@ -50,6 +50,7 @@ async def info(call: Call) -> Info:
         capabilities=CAPABILITIES,
         durability="full",
         isolation="process",
+        shared=agent.keyring.shared,
         survives_restart=agent.survives_restart,
         local=agent.config.local,
         draining=agent.dispatcher.draining,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster_agent.protocol import ACTIVE, DONE, State
-from cluster_agent.units import format_size
+from cluster_agent.units import format_duration, format_size
 from mlmagics import api
 from mlmagics.cli.terminal import follow, out, tell, write_events
 from mlmagics.display.live import ended_line
@@ -158,6 +158,17 @@ def cancel(given: Sequence[str]) -> int:
         job.cancel()
         name = f" {job.info.name}" if job.info.name else ""
         out(f"{job.ref}{name}: {'had ended already: ' if had_ended else ''}{job.word}")
+    return 0
+
+
+def extend(given: Sequence[str]) -> int:
+    """``mlmagics extend``: more time before the limit ends a job."""
+    parser = LineParser("mlmagics extend", "Give a job more time before its limit ends it.")
+    parser.add_argument("job", metavar="JOB", help="gpu-box/42")
+    parser.add_argument("more", type=duration, metavar="D", help="so much more: 30m, 2h")
+    found = parser.read(given)
+    job = api.find(found.job).extend(found.more)
+    out(f"{job.ref}: at most {format_duration(job.info.timeout_s)} in all")
     return 0
 
 

@@ -19,13 +19,14 @@ from mlmagics.display.watch import StoppedWatching
 from mlmagics.errors import BadValue, UserError
 from mlmagics.magics.words import HelpAskedFor, WrongUse, nearest
 
-_MAGIC = re.compile(r"(?<![%\w])%(?=(?:attachments|cancel|fetch|jobs|logs|wait)\b)")
+_MAGIC = re.compile(r"(?<![%\w])%(?=(?:attachments|cancel|extend|fetch|jobs|logs|wait)\b)")
 _COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "run": (job_commands.run, "run a file as a job and show its output"),
     "logs": (job_commands.logs, "show a job's log and follow it"),
     "jobs": (job_commands.jobs, "list your jobs on all clusters"),
     "wait": (job_commands.wait, "wait for jobs to end"),
     "cancel": (job_commands.cancel, "stop jobs"),
+    "extend": (job_commands.extend, "give a job more time"),
     "fetch": (job_commands.fetch, "list or copy the files that a job left"),
     "open": (job_commands.open_page, "open a job's page in a browser"),
     "attachments": (cluster_commands.attachments, "list, add, remove, check clusters"),

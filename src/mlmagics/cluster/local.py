@@ -25,6 +25,8 @@ from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.store import Attachment
 from mlmagics.errors import LocalAgentError
 
+#: Without jobs and requests for so long it ends; the next cell starts it again.
+IDLE_EXIT = "30m"
 #: An agent that was started has to be ready within this.
 START_S = 5.0
 _STOP_S = 10.0
@@ -155,6 +157,8 @@ class LocalAgent:
             "--local",
             "--port",
             "0",
+            "--idle-exit",
+            IDLE_EXIT,
         ]
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             process = subprocess.Popen(

@@ -201,8 +201,8 @@ def _remarks(attachment: Attachment, info: Info) -> list[str]:
         remarks.append("new agent behind this name: its job numbers start anew")
     if info.draining:
         remarks.append("takes no new jobs")
-    if info.isolation == "process" and not info.local:
-        remarks.append("jobs are not shut off from each other")
+    if info.isolation == "process" and info.shared:
+        remarks.append("shared: the jobs of all people run as one unix user")
     if info.remark:
         remarks.append(info.remark)
     return remarks

@@ -15,6 +15,7 @@ import msgspec
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import ACTIVE, Event, FileEntry, State, ViewCode, word
 from cluster_agent.protocol import Job as JobInfo
+from cluster_agent.units import parse_duration
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, told
 from mlmagics.errors import BadValue, JobFailed, WaitTimeout
@@ -151,6 +152,13 @@ class Job:
         """This handle after asking for the job's end. A job that has ended stays as it is."""
         with self._asking() as client:
             self.info = client.cancel(self.job_id, reason)
+        return self
+
+    def extend(self, more: str | float) -> Job:
+        """This handle after giving the job ``more`` time: seconds, or text such as ``2h``."""
+        extra_s = parse_duration(more) if isinstance(more, str) else more
+        with self._asking() as client:
+            self.info = client.extend(self.job_id, extra_s)
         return self
 
     def resubmit(self, **changes: Any) -> Job:

@@ -1,4 +1,4 @@
-"""``%wait``, ``%jobs``, ``%cancel`` and ``%fetch``."""
+"""``%wait``, ``%jobs``, ``%cancel``, ``%extend`` and ``%fetch``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from cluster_agent.protocol import ACTIVE, DONE, State, parse_states
-from cluster_agent.units import format_size
+from cluster_agent.units import format_duration, format_size
 from mlmagics.api import joint_failure
 from mlmagics.cluster.overview import jobs
 from mlmagics.display.live import ended_line
@@ -104,6 +104,22 @@ def cancel_jobs(line: str) -> None:
         job.cancel()
         name = f" {job.info.name}" if job.info.name else ""
         say(f"{job.ref}{name}: {'had ended already: ' if had_ended else ''}{job.word}")
+
+
+@lru_cache
+def extend_parser() -> LineParser:
+    """The options of ``%extend``."""
+    parser = LineParser("%extend", "Give a job more time before its limit ends it.")
+    parser.add_argument("job", metavar="JOB", help="gpu-box/42")
+    parser.add_argument("more", type=duration, metavar="D", help="so much more: 30m, 2h")
+    return parser
+
+
+def extend_job(line: str) -> None:
+    """What the magic ``%extend`` does."""
+    options = extend_parser().read(line)
+    job = find(options.job).extend(options.more)
+    say(f"{job.ref}: at most {format_duration(job.info.timeout_s)} in all")
 
 
 @lru_cache

@@ -46,6 +46,7 @@ class Magics:
             "wait": commands.wait_for,
             "jobs": lambda line: commands.list_jobs(shell, line),
             "cancel": commands.cancel_jobs,
+            "extend": commands.extend_job,
             "fetch": lambda line: commands.fetch(shell, line),
         }.items():
             self._register("line", name, magic)
