@@ -29,8 +29,9 @@ unit: $(VENV)/.test
 	@sh tools/unit_tests.sh $(BIN)/python
 
 full: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak and not browser"
 	@sh tools/chromium.sh
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak"
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m browser
 
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m soak

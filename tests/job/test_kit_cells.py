@@ -133,7 +133,7 @@ def test_inspect_finds_the_source_of_a_function(cell: Cell) -> None:
 
 @pytest.mark.parametrize(
     ("source", "advice"),
-    [("input('name? ')", "--param"), ("import getpass\ngetpass.getpass()", "--env")],
+    [("input('name? ')", "--env"), ("import getpass\ngetpass.getpass()", "--env")],
 )
 def test_asking_for_input_says_that_there_is_no_keyboard(cell: Cell, source: str, advice: str) -> None:
     record = cell(source)
