@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -46,6 +47,7 @@ from cluster_agent.supervisor.environment import build_variables
 
 _log = logging.getLogger(__name__)
 _MAX_HEADER_BYTES = 65536
+_DESCRIPTORS = 65536
 _IDLE_LOOK_S = 2.0
 
 
@@ -71,6 +73,9 @@ def serve(config: Config) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     check_table(ROUTES)
     os.umask(0o077)
+    # Each follower takes two descriptors, each running job some more.
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, min(most, _DESCRIPTORS)), most))
     home = Home(config.home)
     instance = home.prepare()
     asyncio.run(_serve(config, home, instance))
@@ -116,11 +121,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         keyring = Keyring(store, await store.tokens(), shared_uid=config.shared_uid, secret=instance.secret)
         await _first_token(home, keyring)
         _check_users(config, keyring)
-        ids = IdSource(
-            home.next_id,
-            at_least=max(await store.highest_id() + 1, highest_folder(home.jobs) + 1, instance.first_id),
-            boot_id=boot_id(),
-        )
+        ids = _ids(home, instance, await store.highest_id())
         stack.callback(ids.close)
         projects = _projects(config, home)
         found = find_gpus()
@@ -165,6 +166,14 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             python_version=await asyncio.to_thread(_python_version, config),
             survives_restart=survives_restart(),
         )
+
+
+def _ids(home: Home, instance: Instance, highest_id: int) -> IdSource:
+    at_least = max(highest_id + 1, highest_folder(home.jobs) + 1, instance.first_id)
+    try:
+        return IdSource(home.next_id, at_least=at_least, boot_id=boot_id())
+    except OSError as error:
+        raise ConfigError(f"{home.path} cannot be written: {error.strerror}") from None
 
 
 def _projects(config: Config, home: Home) -> Projects:

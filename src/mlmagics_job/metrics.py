@@ -15,7 +15,7 @@ def log(step: float | None = None, **values: Any) -> None:
     Parameters
     ----------
     step : number, optional
-        Where the values belong: a step, an epoch, a fraction of one.
+        Where the values belong: a step, an epoch, a fraction of one. One that is not finite is left out.
     **values
         Numbers, or arrays and tensors of one element. What is not finite is recorded as "nan", "inf" or "-inf".
 
@@ -27,13 +27,21 @@ def log(step: float | None = None, **values: Any) -> None:
     if not values:
         raise TypeError("log() needs at least one value, for example log(step=3, rmse=0.4)")
     numbers = {name: _number(name, value) for name, value in values.items()}
-    step = None if step is None else _number("step", step)
+    step = None if step is None else _step(step)
     job = state.current
     if job is not None:
         job.channel.send({"type": "metric", "values": numbers, "step": step}, wait=False)
         return
     text = " ".join("%s=%s" % item for item in numbers.items())
     print(text if step is None else "step %s: %s" % (step, text), flush=True)  # noqa: T201
+
+
+def _step(value: Any) -> Any:
+    number = _number("step", value)
+    try:
+        return None if isinstance(number, str) or float(number) - float(number) else number
+    except OverflowError:  # an integer beyond all floats
+        return None
 
 
 def _number(name: str, value: Any) -> Any:

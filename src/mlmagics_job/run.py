@@ -3,6 +3,7 @@
 Kept to a few lines, because Python compiles a script anew each time that it runs.
 """
 
+import _frozen_importlib_external as importing
 import os
 import sys
 
@@ -13,6 +14,17 @@ kit = os.path.dirname(here)
 safe_path = getattr(sys.flags, "safe_path", False)
 if not safe_path:
     sys.path[0] = kit
+
+
+class Reader(importing.SourceFileLoader):
+    """Loads the kit, also its parts that are needed later, and leaves compiling for others to the agent."""
+
+    def set_data(self, *_: object, **__: object) -> None:
+        """Write no bytecode: a disk that is nearly full would keep half of it, which breaks every later job."""
+
+
+for folder in (kit, here, os.path.join(kit, "shim")):
+    sys.path_importer_cache[folder] = importing.FileFinder(folder, (Reader, [".py"]))
 
 from mlmagics_job.job import main  # noqa: E402
 

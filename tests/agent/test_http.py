@@ -169,6 +169,9 @@ def test_a_view_code_opens_one_job_once(agent, http):
         assert page.get(f"/v1/jobs/{mine.job_id}").status_code == 200
         assert page.get(f"/v1/jobs/{mine.job_id}/events").status_code == 200
         assert page.get(f"/v1/jobs/{other.job_id}").status_code == 403
+        as_json = {"Accept": "application/json"}
+        assert page.get(f"/history/{mine.job_id}", headers=as_json).status_code == 200
+        assert page.get(f"/history/{other.job_id}", headers=as_json).status_code == 404
         assert page.get("/v1/jobs").status_code == 403
         assert page.post(f"/v1/jobs/{mine.job_id}/cancel", json={}).status_code == 403
         assert page.post("/v1/jobs", json={"source": "1"}).status_code == 403
@@ -271,3 +274,11 @@ def test_malformed_http_is_cut_and_the_agent_goes_on(agent, http):
             except OSError:
                 pass  # cut, as it should be
     assert http.get("/healthz").json()["status"] == "ok"
+
+
+def test_names_with_percent_signs_are_decoded_once(http):
+    for name, sent in (("aA.txt", "aA.txt"), ("a%41.txt", "a%2541.txt")):
+        assert http.put(f"/v1/projects/default/files/{sent}", content=name.encode()).status_code == 200
+    listed = http.get("/v1/projects/default/files/?list=1").json()["files"]
+    assert {entry["path"] for entry in listed} == {"aA.txt", "a%41.txt"}
+    assert http.get("/v1/projects/default/files/aA.txt").content == b"aA.txt"

@@ -1,5 +1,6 @@
 """One job from submit to end, through a real agent, supervisor and kit."""
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -284,3 +285,43 @@ def test_python_named_by_the_spec_is_for_agents_of_ones_own(agent):
     with pytest.raises(Exception, match="decides which Python"):
         agent.client().submit(Submit(source="1", python=sys.executable), "k")
     assert Path(agent.client().info().python).exists()
+
+
+def test_cancel_of_the_head_of_the_queue_starts_those_behind(start_agent):
+    client = start_agent("--gpus", "2").client()
+    first = client.submit(Submit(source="import time\ntime.sleep(600)", gpus=1), "a")
+    head = client.submit(Submit(source="1", gpus=2), "b")
+    behind = client.submit(Submit(source="print('mine')", gpus=1), "c")
+    assert client.job(behind.job_id).waiting_for.startswith("waits for ")
+    client.cancel(head.job_id)
+    assert wait_ended(client, behind.job_id).state is State.SUCCEEDED
+    client.cancel(first.job_id)
+
+
+def test_extend_and_cancel_at_once_leave_no_phantom(start_agent):
+    client = start_agent("--gpus", "1").client()
+    first = client.submit(Submit(source="import time\ntime.sleep(600)"), "a")
+    jobs = [client.submit(Submit(source="1"), f"b{number}").job_id for number in range(20)]
+
+    def extend(job_id):
+        with contextlib.suppress(Conflict):
+            client.extend(job_id, 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        for job_id in jobs:
+            pool.submit(extend, job_id)
+            pool.submit(client.cancel, job_id)
+    assert {client.job(job_id).state for job_id in jobs} == {State.CANCELLED}
+    assert client.info().queued == 0
+    client.cancel(first.job_id)
+
+
+def test_pipes_in_place_of_log_and_blob_freeze_nobody(agent):
+    client = agent.client()
+    name = "a" * 64
+    source = f"import os\nos.mkdir('../blobs')\nos.mkfifo('../blobs/{name}')\nos.mkfifo('pipe')"
+    job, _ = run_cell(client, source)
+    for ask in (lambda: client.blob(job.job_id, name), lambda: b"".join(client.job_file(job.job_id, "pipe"))):
+        with pytest.raises(Exception, match="pipe"):
+            ask()
+    assert client.info().agent_id

@@ -237,3 +237,93 @@ def test_an_intent_from_before_a_reboot_is_lost_and_never_run_again(agent, tmp_p
     agent.start()
     ended = wait_ended(agent.client(), job.job_id)
     assert (ended.state, ended.complete) == (State.LOST, False)
+
+
+HOLD = "import os, time\nprint('up', flush=True)\nwhile not os.path.exists({gate!r}): time.sleep(0.01)"
+
+
+def test_a_stop_with_a_queue_starts_nobody(start_agent, tmp_path):
+    agent = start_agent("--gpus", "1")
+    client = agent.client()
+    first = client.submit(Submit(source=HOLD.format(gate=str(tmp_path / "gate"))), "a")
+    others = [client.submit(Submit(source="print(1)"), f"b{number}").job_id for number in range(3)]
+    until(lambda: client.job(first.job_id).state is State.RUNNING)
+    for _ in range(3):
+        agent.restart()
+    client = agent.client()
+    assert [client.job(job_id).state for job_id in others] == [State.QUEUED] * 3
+    assert client.job(first.job_id).state is State.RUNNING
+    (tmp_path / "gate").touch()
+    ended = wait_ended(client, first.job_id)
+    for job_id in others:
+        assert wait_ended(client, job_id).started_at >= ended.ended_at
+
+
+def test_after_a_crash_nothing_starts_before_all_that_runs_is_counted(start_agent, tmp_path):
+    agent = start_agent("--gpus", "2")
+    client = agent.client()
+    gates = [tmp_path / "one", tmp_path / "two"]
+    running = [
+        client.submit(
+            Submit(source=HOLD.format(gate=str(gate)), gpus=1, cpus=1, memory_bytes=2**28), gate.name
+        )
+        for gate in gates
+    ]
+    waiting = client.submit(Submit(source="print(1)", gpus=2, cpus=1, memory_bytes=2**28), "c")
+    until(lambda: all(client.job(job.job_id).state is State.RUNNING for job in running))
+    agent.kill()
+    gates[0].touch()
+    log = agent.home / "jobs" / str(running[0].job_id) / "events.ndjson"
+    until(lambda: b'"type":"ended"' in log.read_bytes())
+    agent.start()
+    client = agent.client()
+    wait_ended(client, running[0].job_id)
+    assert client.job(waiting.job_id).state is State.QUEUED
+    gates[1].touch()
+    second = wait_ended(client, running[1].job_id)
+    assert wait_ended(client, waiting.job_id).started_at >= second.ended_at
+
+
+def test_a_job_that_was_queued_again_waits_on_after_another_restart(start_agent, tmp_path):
+    agent = start_agent("--gpus", "1")
+    client = agent.client()
+    first = client.submit(Submit(source=HOLD.format(gate=str(tmp_path / "gate"))), "a")
+    second = client.submit(Submit(source="import os\nprint(os.environ['X'])", env={"X": "kept"}), "b")
+    agent.stop()
+    # What a crash between the intent and the hand-over leaves, closed by the agent after it.
+    (agent.home / "jobs" / str(second.job_id) / "events.ndjson").touch(mode=0o600)
+    agent.start()
+    agent.restart()
+    client = agent.client()
+    assert client.job(second.job_id).state is State.QUEUED
+    (tmp_path / "gate").touch()
+    assert wait_ended(client, first.job_id).state is State.SUCCEEDED
+    assert wait_ended(client, second.job_id).state is State.SUCCEEDED
+    assert text_of(list(client.events(second.job_id))) == "kept\n"
+
+
+def test_a_job_whose_folder_is_gone_is_lost_and_gives_back_what_it_held(agent):
+    client = agent.client()
+    source = "import os, shutil\nshutil.rmtree(os.path.dirname(os.getcwd()))\nos._exit(0)"
+    job = client.submit(Submit(source=source), "k")
+    assert wait_ended(client, job.job_id).state is State.LOST
+    until(lambda: client.info().cpus_free == client.info().cpus)
+
+
+def test_values_of_variables_do_not_outlive_a_killed_agent(start_agent, tmp_path):
+    agent = start_agent("--gpus", "1")
+    client = agent.client()
+    gate = tmp_path / "gate"
+    first = client.submit(Submit(source=HOLD.format(gate=str(gate)), env={"KEY": "secret"}), "a")
+    second = client.submit(Submit(source="1", env={"KEY": "secret"}), "b")
+    kept = agent.home / "jobs" / str(second.job_id) / "env.json"
+    until(lambda: list(agent.home.glob("jobs/*/env.json")) == [kept])
+    gate.touch()
+    wait_ended(client, second.job_id)
+    agent.kill()
+    # What an agent leaves that is killed before it could delete them, and a submit that was never accepted.
+    for name in (str(first.job_id), "77"):
+        (agent.home / "jobs" / name).mkdir(exist_ok=True)
+        (agent.home / "jobs" / name / "env.json").write_text('{"KEY": "secret"}')
+    agent.start()
+    assert list(agent.home.glob("jobs/*/*env.json*")) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -47,6 +48,39 @@ def test_a_log_that_does_not_exist_is_empty_and_is_seen_once_it_does(path: Path)
         assert reader.locate_tail(5) == 0
         write(path, 2)
         assert seqs(reader.read(0)) == [1, 2]
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_link(path: Path) -> None:
+    write(path.with_name("other"), 2)
+    path.symlink_to("other")
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [make_pipe, make_link, make_socket, Path.mkdir])
+@pytest.mark.timeout(PATIENCE_S, method="signal")
+def test_what_is_no_regular_file_is_no_log(path: Path, make: Callable[[Path], None]) -> None:
+    make(path)
+    with LogReader(path) as reader:
+        assert (reader.size(), reader.read(0), reader.last_event()) == (0, b"", None)
+
+    async def look() -> bool:
+        watcher = LogWatcher()
+        try:
+            return await watcher.grown(path, -1, timeout_s=0.0)
+        finally:
+            watcher.close()
+
+    assert not asyncio.run(look())
+    with pytest.raises(OSError):
+        LogWriter.take(path, tag=TAG)
 
 
 def test_read_gives_whole_lines_from_every_place(path: Path) -> None:

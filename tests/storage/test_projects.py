@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster_agent import errors
+from cluster_agent.content.beneath import resolve
 from cluster_agent.content.projects import MARKER, Projects
 from cluster_agent.content.upload import Upload
 
@@ -349,3 +350,26 @@ def test_an_unknown_project_is_told_with_the_known_ones(projects: Projects) -> N
     with pytest.raises(errors.NotFound, match="choose from default") as caught:
         projects.info("other", "a")
     assert caught.value.field == "project"
+
+
+def test_a_root_that_a_link_has_replaced_is_refused_where_jobs_can_replace_it(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "secret.txt").write_text("secret")
+    (tmp_path / "work").symlink_to("else")
+    with resolve(tmp_path / "work", "secret.txt") as place:
+        assert place.stat().st_size == 6
+    with pytest.raises(NotADirectoryError), resolve(tmp_path / "work", "secret.txt", root_may_be_link=False):
+        pass
+
+
+def test_a_path_of_too_many_components_opens_nothing(projects: Projects) -> None:
+    with pytest.raises(errors.BadRequest, match="101 components"):
+        projects.begin_write("default", "/".join(["a"] * 101))
+
+
+def test_links_do_not_make_a_path_longer_without_end(root: Path, projects: Projects) -> None:
+    (root / "a").mkdir(parents=True)
+    (root / "around").symlink_to("a/../" * 100 + "a")
+    write(projects, "around/m.json", b"x")
+    with pytest.raises(errors.Forbidden, match="too many folders"):
+        read(projects, "around/../around/../around/m.json".replace("../", "") if False else "twice/m.json")

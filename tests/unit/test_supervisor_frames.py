@@ -8,7 +8,15 @@ import pytest
 
 from cluster_agent.log.format import encode_line
 from cluster_agent.protocol import MAX_LINE_BYTES
-from cluster_agent.supervisor.frames import decode_frame, event_fields, shrink_display, shrink_error
+from cluster_agent.supervisor.frames import (
+    MAX_DEPTH,
+    MAX_KINDS,
+    decode_frame,
+    event_fields,
+    refusal,
+    shrink_display,
+    shrink_error,
+)
 from cluster_agent.supervisor.quota import TAIL_BYTES, Quota, Tail
 
 
@@ -28,6 +36,7 @@ def fields_of(**frame):
         b'{"type":"display","data":[1]}',
         b"\xff",
         b"[" * 100_000,
+        b'{"type":"display","data":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
     ],
 )
 def test_decode_takes_only_frames(payload):
@@ -67,11 +76,30 @@ def test_display_that_is_too_large_gives_its_biggest_items_away():
     assert encode_line(1, 0.0, 0.0, "display", fields)
 
 
-def test_display_with_thousands_of_items_fits():
-    data = {f"x/{number}": "y" * 1000 for number in range(3000)}
+def test_frames_are_refused_that_readers_could_not_take_apart():
+    def nested(depth):
+        inner = "[" * depth + "]" * depth
+        return decode_frame(b'{"type":"display","data":{"a":%s}}' % inner.encode())
+
+    assert refusal(nested(MAX_DEPTH - 2)) is None
+    assert "within each other" in refusal(nested(MAX_DEPTH + 1))
+    assert "within each other" in refusal(nested(900))
+
+
+def test_display_of_too_many_kinds_is_refused():
+    frames = [
+        decode_frame(json.dumps({"type": "display", "data": dict.fromkeys(map(str, range(count)))}).encode())
+        for count in (MAX_KINDS, MAX_KINDS + 1)
+    ]
+    assert refusal(frames[0]) is None
+    assert refusal(frames[1]) == f"a display with {MAX_KINDS + 1} kinds of data: more than {MAX_KINDS}"
+
+
+def test_display_with_many_items_fits():
+    data = {f"x/{number}": "y" * 20_000 for number in range(MAX_KINDS)}
     fields, blobs = shrink_display(fields_of(type="display", data=data))
     assert len(blobs) == 1  # all of them are alike
-    assert len(fields["data"]) + len(fields["blobs"]) == 3000
+    assert len(fields["data"]) + len(fields["blobs"]) == MAX_KINDS
     assert encode_line(1, 0.0, 0.0, "display", fields)
 
 

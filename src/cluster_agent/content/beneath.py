@@ -19,6 +19,9 @@ from cluster_agent import errors
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40
+_MAX_PARTS = 100
+#: Folders that are opened on the way, those behind links included: each is a descriptor.
+_MAX_FOLDERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ def split(path: str) -> tuple[str, ...]:
     Raises
     ------
     errors.BadRequest
-        When the path is absolute or holds ``..``, ``.``, an empty component, a backslash or NUL.
+        When the path is absolute, holds ``..``, ``.``, an empty component, a backslash or NUL, or has more
+        than 100 components.
     """
     if path == "":
         return ()
@@ -77,6 +81,8 @@ def split(path: str) -> tuple[str, ...]:
             raise errors.BadRequest(
                 f"{path!r} is not a path inside the project: write it like models/m.json", field="path"
             )
+    if len(parts) > _MAX_PARTS:
+        raise errors.BadRequest(f"a path of {len(parts)} components: more than {_MAX_PARTS}", field="path")
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -87,12 +93,16 @@ def split(path: str) -> tuple[str, ...]:
 class _Walk:
     """The open folders from the root down to where the walk stands."""
 
-    def __init__(self, root: Path, path: str, handles: contextlib.ExitStack) -> None:
+    def __init__(
+        self, root: Path, path: str, handles: contextlib.ExitStack, *, root_may_be_link: bool
+    ) -> None:
         self._root = root
         self._path = path
         self._handles = handles
-        self._folders = [self._keep(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))]
+        flags = _FOLDER & ~os.O_NOFOLLOW if root_may_be_link else _FOLDER
+        self._folders = [self._keep(os.open(root, flags))]
         self._links = 0
+        self._opened = 0
 
     @property
     def here(self) -> int:
@@ -104,6 +114,9 @@ class _Walk:
 
     def down(self, name: str) -> None:
         """Enter the folder ``name``; an OSError when it is none."""
+        self._opened += 1
+        if self._opened > _MAX_FOLDERS:
+            raise errors.Forbidden(f"{self._path[:80]!r} leads through too many folders", field="path")
         self._folders.append(self._keep(os.open(name, _FOLDER, dir_fd=self.here)))
 
     def up(self) -> None:
@@ -135,17 +148,21 @@ class _Walk:
 
 
 @contextlib.contextmanager
-def resolve(root: Path, path: str, *, follow: bool = True, create: bool = False) -> Iterator[Place]:
+def resolve(
+    root: Path, path: str, *, follow: bool = True, create: bool = False, root_may_be_link: bool = True
+) -> Iterator[Place]:
     """The place that ``path`` names beneath ``root``; its folder stays open inside the block.
 
     Parameters
     ----------
     root
-        Absolute path of an existing folder; it may itself be reached through links.
+        Absolute path of an existing folder, which may be reached through links.
     follow
         Whether a link in the last component is followed. Links before it always are.
     create
         Make missing folders on the way.
+    root_may_be_link
+        False for a root that a job can replace: a link in its place is then refused, as NotADirectoryError.
 
     Raises
     ------
@@ -157,7 +174,7 @@ def resolve(root: Path, path: str, *, follow: bool = True, create: bool = False)
         As the operating system says; the last component need not exist.
     """
     with contextlib.ExitStack() as handles:
-        walk = _Walk(root, path, handles)
+        walk = _Walk(root, path, handles, root_may_be_link=root_may_be_link)
         pending = list(reversed(split(path)))
         name = "."
         while pending:

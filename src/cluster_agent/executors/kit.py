@@ -6,8 +6,9 @@
         mlmagics_job/               the package, standard library only; a supervisor starts its run.py
         mlmagics_job-<version>.dist-info/   makes fsspec find project://
         shim/mlmagics/              `mlmagics.project` and `.log` for environments without mlmagics
+        .compiled-<hash>            an interpreter that has found its bytecode whole
 
-A folder is never changed: an upgrade adds one, and running jobs keep theirs.
+A folder is never changed but for bytecode: an upgrade adds one, and running jobs keep theirs.
 """
 
 from __future__ import annotations
@@ -15,10 +16,34 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
+import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from cluster_agent import __version__
+from cluster_agent.folder import write_durably
+
+_PATIENCE_S = 60.0
+#: Runs in the job's interpreter. Python's own writing takes no notice when the disk keeps only half of a file.
+_COMPILE = """
+import importlib.util, marshal, os, py_compile, sys
+for name in sys.argv[1:]:
+    target = importlib.util.cache_from_source(name)
+    new = "%s.%d" % (target, os.getpid())
+    try:
+        py_compile.compile(
+            name, new, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
+        with open(new, "rb+") as file:
+            marshal.loads(file.read()[16:])
+            os.fsync(file.fileno())
+        os.replace(new, target)
+    except BaseException:
+        if os.path.exists(new):
+            os.unlink(new)
+        raise
+"""
 
 
 def install_kit(home: Path) -> Path:
@@ -43,6 +68,34 @@ def install_kit(home: Path) -> Path:
         if not target.is_dir():
             raise
     return target
+
+
+def compile_kit(kit: Path, python: str, variables: Mapping[str, str]) -> None:
+    """Put bytecode of the kit for the interpreter ``python`` in place, unless that was done before.
+
+    Each file is looked at before it takes its place, so that a full disk leaves none that is torn.
+
+    Raises
+    ------
+    OSError
+        When the interpreter cannot be started, or the disk refuses.
+    subprocess.SubprocessError
+        When the interpreter fails, or takes a minute.
+    """
+    status = Path(python).stat()  # follows the link of a virtual environment
+    identity = f"{python}\0{status.st_dev}\0{status.st_ino}\0{status.st_mtime_ns}\0{status.st_size}"
+    marker = kit / f".compiled-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    if marker.exists():
+        return
+    subprocess.run(
+        [python, "-I", "-S", "-B", "-c", _COMPILE, *map(str, sorted(kit.rglob("*.py")))],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=dict(variables),
+        timeout=_PATIENCE_S,
+        check=True,
+    )
+    write_durably(marker, b"")
 
 
 def _files() -> dict[str, bytes]:

@@ -7,12 +7,15 @@ process where the system has such (Linux), so that an id that was given again is
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 from cluster_agent.executors.base import Handle, Order
+from cluster_agent.executors.kit import compile_kit
 from cluster_agent.executors.spares import Spare, Spares, reap
 from cluster_agent.supervisor.identity import boot_id, start_time
 from cluster_agent.supervisor.launch import MARK
@@ -20,6 +23,9 @@ from cluster_agent.supervisor.main import pack
 from cluster_agent.supervisor.processes import marked, send
 
 _POLL_S = 0.2
+#: Compiling leaves the processors to the job that is being started for this long.
+_COMPILE_DELAY_S = 0.5
+_log = logging.getLogger(__name__)
 
 
 class LocalRunning:
@@ -63,6 +69,8 @@ class LocalExecutor:
         self._kit = kit
         self._spares = Spares(spares, log)
         self._boot_id = boot_id()
+        #: by interpreter; done once its bytecode is there, or could not be had
+        self._compiling: dict[str, asyncio.Task[bool]] = {}
 
     async def open(self) -> None:
         """Have spares start in the background."""
@@ -82,6 +90,7 @@ class LocalExecutor:
                 spare, fresh = await self._spares.take()
                 running = await self._hand_over(spare, message)
                 if running is not None:
+                    self._compile_for(order)
                     return running
                 if fresh:
                     raise OSError(
@@ -108,7 +117,26 @@ class LocalExecutor:
 
     async def close(self) -> None:
         """Let spares end; supervisors with a job go on."""
+        for task in self._compiling.values():
+            task.cancel()
+        await asyncio.gather(*self._compiling.values(), return_exceptions=True)
         await self._spares.close()
+
+    def _compile_for(self, order: Order) -> None:
+        """Have bytecode made for the job's interpreter, in the background; again after it has failed."""
+        task = self._compiling.get(order.python)
+        if task is None or (task.done() and not task.result()):
+            loop = asyncio.get_running_loop()
+            self._compiling[order.python] = loop.create_task(self._compile(order))
+
+    async def _compile(self, order: Order) -> bool:
+        await asyncio.sleep(_COMPILE_DELAY_S)
+        try:
+            await asyncio.to_thread(compile_kit, self._kit, order.python, order.variables)
+        except (OSError, subprocess.SubprocessError) as error:
+            _log.warning("jobs in %s start slower, as the kit is not compiled: %s", order.python, error)
+            return False
+        return True
 
     async def _hand_over(self, spare: Spare, message: bytes) -> LocalRunning | None:
         """The supervisor with its job; None when it ended before it had all of it, and so did not begin."""

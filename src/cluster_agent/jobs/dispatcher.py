@@ -7,7 +7,6 @@ in its log; this class only projects that into the store.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -27,11 +26,6 @@ from cluster_agent.jobs.store import Store
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.protocol import State
 from cluster_agent.units import format_duration
-
-_log = logging.getLogger(__name__)
-
-#: After the disk refused.
-_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +76,7 @@ class Dispatcher:
         self._runs: dict[int, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._closing = False
         self.draining = False
 
     # What the outside asks
@@ -170,16 +165,34 @@ class Dispatcher:
     async def cancel(self, record: JobRecord, *, by: str, reason: str) -> JobRecord:
         """Make the job end, and return it as it now is; one that has ended stays as it is."""
         if self._waiting.pop(record.job_id, None):
-            event = await self._lives.end_unstarted(record, State.CANCELLED, reason or f"cancelled by {by}")
-            return await self._lives.project(record, None, event)
+            return await self._cancel_waiting(record, reason or f"cancelled by {by}")
         run = self._runs.get(record.job_id)
         if run is None:
             return await self._store.get(record.job_id) or record
         # The wish is on disk before it is told, so that no crash in between forgets it.
-        await self._wish(run, cancel=Cancel(by=by, reason=reason))
+        try:
+            await self._wish(run, cancel=Cancel(by=by, reason=reason))
+        except OSError as error:
+            raise StorageFault(f"the agent's disk refused the wish to cancel ({error.strerror})") from error
         if run.record.cancel_by is None:
             run.record = await self._store.change(record.job_id, cancel_by=by)
         return run.record
+
+    async def _cancel_waiting(self, record: JobRecord, reason: str) -> JobRecord:
+        """End a job that nobody can start any more, since it has left the queue."""
+        try:
+            event = await self._lives.end_unstarted(record, State.CANCELLED, reason)
+        except OSError as error:
+            self._wait(record)
+            raise StorageFault(f"the agent's disk refused ({error.strerror}); the job waits on") from error
+        finally:
+            self._pump()
+            self._pulse()
+        try:
+            return await self._lives.project(record, None, event)
+        except StorageFault:
+            self._launch(Run(record), adopt=True)  # the log has its end; the store gets it when it can
+            return record
 
     async def extend(self, record: JobRecord, extra_s: float) -> JobRecord:
         """Give the job more time.
@@ -189,8 +202,7 @@ class Dispatcher:
         Conflict
             When it has ended, or would run longer than this agent allows.
         """
-        run = self._runs.get(record.job_id)
-        if run is None and record.job_id not in self._waiting:
+        if record.job_id not in self._runs and record.job_id not in self._waiting:
             raise Conflict(f"job {record.job_id} has ended")
         timeout_s = record.timeout_s + extra_s
         if timeout_s > self._bounds.max_timeout_s:
@@ -199,10 +211,11 @@ class Dispatcher:
                 f"that would be {format_duration(timeout_s)} in all; {most} is the most", field="extra_s"
             )
         changed = await self._store.change(record.job_id, timeout_s=timeout_s)
-        if run is not None:
+        # It may have been started or cancelled meanwhile.
+        if run := self._runs.get(record.job_id):
             run.record = changed
             await self._wish(run, timeout_s=timeout_s)
-        else:
+        elif record.job_id in self._waiting:
             self._wait(changed)
         return changed
 
@@ -210,18 +223,23 @@ class Dispatcher:
 
     async def recover(self) -> None:
         """Find the jobs of the agent before this one: adopt, end or queue each, as its log says."""
+        runs = []
         for record in await self._store.active():
-            folder = self.folder_of(record.job_id)
-            await asyncio.to_thread(folder.work.mkdir, mode=0o700, parents=True, exist_ok=True)
-            if record.nonce is None and not folder.log.exists():
+            if record.nonce is None and not await self._lives.has_ended(record):
                 self._wait(record)
-                continue
-            self._slots.hold(record.job_id, need_of(record), record.gpu_ids)
-            self._launch(Run(record), adopt=True)
+            else:
+                self._slots.hold(record.job_id, need_of(record), record.gpu_ids)
+                runs.append(Run(record))
+        active = frozenset(self._waiting) | {run.record.job_id for run in runs}
+        await asyncio.to_thread(_forget_variables, self._lives.folder, active)
+        # Only now, with everything held that may still run, may one of them give back what it held.
+        for run in runs:
+            self._launch(run, adopt=True)
         self._pump()
 
     async def close(self) -> None:
-        """Stop watching. Jobs and their supervisors go on."""
+        """Stop watching. Jobs and their supervisors go on, and hold what they hold."""
+        self._closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -236,22 +254,22 @@ class Dispatcher:
 
     async def _carry(self, run: Run, *, intended: bool, adopt: bool) -> None:
         """See a run to its end, free what it held and start what can start then."""
-        job_id = run.record.job_id
         again: JobRecord | None = None
         try:
             again = await (self._lives.adopt(run) if adopt else self._lives.carry(run, intended=intended))
-        except StorageFault as error:
-            _log.error("job %s stays queued: %s", job_id, error)
-            again = run.record
-            await asyncio.sleep(_RETRY_S)
         finally:
-            self._slots.give_back(job_id)
-            self._runs.pop(job_id, None)
-            run.settled.set()
-            if again is not None:
-                self._wait(again)
-            self._pump()
-            self._pulse()
+            if not self._closing:
+                self._finish(run, again)
+
+    def _finish(self, run: Run, again: JobRecord | None) -> None:
+        job_id = run.record.job_id
+        self._slots.give_back(job_id)
+        self._runs.pop(job_id, None)
+        run.settled.set()
+        if again is not None:
+            self._wait(again)
+        self._pump()
+        self._pulse()
 
     # Small parts
 
@@ -271,6 +289,8 @@ class Dispatcher:
 
     def _pump(self) -> None:
         """Start what can start."""
+        if self._closing:
+            return
         for job_id in pick(self._queue(), self._slots.free):
             self._launch(Run(self._intend(self._waiting.pop(job_id))))
 
@@ -295,7 +315,19 @@ def _waiting(record: JobRecord) -> Waiting:
 
 
 def _make_folder(folder: JobFolder, env: Mapping[str, str]) -> None:
-    folder.work.mkdir(mode=0o700, parents=True)
-    if env:
-        write_durably(folder.env, msgspec.json.encode(env))
-    sync_folder(folder.path.parent)
+    """Make the folder of a job; nothing of it is left when the disk refuses."""
+    try:
+        folder.work.mkdir(mode=0o700, parents=True)
+        if env:
+            write_durably(folder.env, msgspec.json.encode(env))
+        sync_folder(folder.path.parent)
+    except OSError:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+
+
+def _forget_variables(jobs: Path, active: frozenset[int]) -> None:
+    """Delete the values of ``--env`` of jobs that have ended or never were: a killed agent had no time to."""
+    for path in jobs.glob("*/*env.json*"):
+        if not (path.name == "env.json" and path.parent.name.isdigit() and int(path.parent.name) in active):
+            path.unlink(missing_ok=True)

@@ -82,30 +82,30 @@ class Lives:
         ----------
         intended
             Whether the store has the intent to start it already.
-
-        Raises
-        ------
-        StorageFault
-            When the intent could not be kept; the job has not been started.
         """
         record = run.record
         if not intended:
-            run.record = await self.store.change(
-                record.job_id,
-                state=State.PREPARING,
-                nonce=record.nonce,
-                boot_id=record.boot_id,
-                gpu_ids=record.gpu_ids,
-            )
-        order = await asyncio.to_thread(self._order, run.record)
+            try:
+                run.record = await self.store.change(
+                    record.job_id,
+                    state=State.PREPARING,
+                    nonce=record.nonce,
+                    boot_id=record.boot_id,
+                    gpu_ids=record.gpu_ids,
+                )
+            except StorageFault as error:
+                _log.error("job %s stays queued: %s", record.job_id, error)
+                await asyncio.sleep(_RETRY_S)
+                return record
         try:
+            order = await asyncio.to_thread(self._order, run.record)
             run.running = await self.executor.start(order)
         except OSError as error:
-            _log.error("job %s cannot be started: %s", record.job_id, error)
-            await self.end_unstarted(record, State.FAILED, f"no process could be started: {error}")
-        else:
-            self.folder_of(record.job_id).env.unlink(missing_ok=True)
-            await self._attend(run)
+            # Nothing has run, and it is the box that is short of something: the job keeps its place.
+            _log.error("job %s cannot be started yet: %s", record.job_id, error)
+            await asyncio.sleep(_RETRY_S)
+            return await self._wait_again(record)
+        await self._attend(run)
         return await self._settle(run)
 
     async def adopt(self, run: Run) -> JobRecord | None:
@@ -115,10 +115,17 @@ class Lives:
     async def end_unstarted(self, record: JobRecord, state: State, reason: str) -> Event:
         """End a job that no supervisor has started: the agent writes its log."""
         folder = self.folder_of(record.job_id)
-        folder.env.unlink(missing_ok=True)
         return await asyncio.to_thread(
             ledger.end, folder, record.log_tag, state=state, reason=reason, complete=True
         )
+
+    async def has_ended(self, record: JobRecord) -> bool:
+        """Whether the job's log has its end already."""
+        try:
+            facts = await asyncio.to_thread(ledger.look, self.folder_of(record.job_id), record.log_tag)
+        except (OSError, msgspec.MsgspecError):
+            return True  # its life will tell what is wrong
+        return facts.ended is not None
 
     async def project(self, record: JobRecord, started: Event | None, ended: Event) -> JobRecord:
         """Put what the log says of the end into the store."""
@@ -134,9 +141,16 @@ class Lives:
             seconds=ended.seconds,
             peak_memory_bytes=ended.peak_memory_bytes,
         )
+        self._forget_variables(record)
         self._vanished.pop(record.job_id, None)
         self.pulse()
         return changed
+
+    def _forget_variables(self, record: JobRecord) -> None:
+        try:
+            self.folder_of(record.job_id).env.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("job %s: its variables are still on disk: %s", record.job_id, error)
 
     def _order(self, record: JobRecord) -> Order:
         folder = self.folder_of(record.job_id)
@@ -160,7 +174,7 @@ class Lives:
         run.running = self.executor.adopt(facts.handle) if facts.handle else None
         if run.running is None:
             return
-        self.folder_of(run.record.job_id).env.unlink(missing_ok=True)
+        self._forget_variables(run.record)
         if run.record.cancel_by is not None:
             run.running.nudge()
         await self._attend(run)
@@ -179,11 +193,16 @@ class Lives:
         with LogReader(folder.log) as reader:
             while (started := await asyncio.to_thread(ledger.find_started, reader)) is None:
                 await self.watcher.grown(folder.log, reader.size(), 10.0)
-        if run.record.state is not State.RUNNING:
-            run.record = await self.store.change(
-                run.record.job_id, state=State.RUNNING, started_at=started.at
-            )
-            self.pulse()
+        self._forget_variables(run.record)
+        while run.record.state is not State.RUNNING:
+            try:
+                run.record = await self.store.change(
+                    run.record.job_id, state=State.RUNNING, started_at=started.at
+                )
+            except StorageFault as error:
+                _log.error("job %s: its start cannot be recorded yet: %s", run.record.job_id, error)
+                await asyncio.sleep(_RETRY_S)
+        self.pulse()
 
     async def _settle(self, run: Run) -> JobRecord | None:
         """Put the end into the store; the record instead when the job has to wait again."""
@@ -206,15 +225,17 @@ class Lives:
                         ledger.close_nonce, folder, record.log_tag, record.nonce or ""
                     ):
                         return await self._queue_again(run)
+                elif finding is Finding.WAIT:
+                    return run.record
                 elif finding is Finding.ADOPT:
                     await self._attend_to(run, facts)
                 else:
                     await asyncio.sleep(_LOOK_AGAIN_S)
             except LogTaken:
                 await asyncio.sleep(_LOOK_AGAIN_S)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, FileNotFoundError) as error:
                 _log.error("job %s: its log is damaged: %s", record.job_id, error)
-                await self.project(run.record, None, _damaged())
+                await self._give_up(run.record)
                 return None
             except (OSError, StorageFault) as error:
                 _log.error("job %s: its end cannot be recorded yet: %s", record.job_id, error)
@@ -242,34 +263,50 @@ class Lives:
             Facts(
                 ended=facts.ended is not None,
                 started=facts.started is not None or record.started_at is not None,
-                intended=True,
+                intended=record.nonce is not None,
                 alive=alive,
                 locked=facts.locked,
-                rebooted=record.boot_id != self.boot_id,
+                rebooted=record.nonce is not None and record.boot_id != self.boot_id,
             )
         )
 
     async def _queue_again(self, run: Run) -> JobRecord | None:
         """The record of a job that provably never ran; None when it has been ended instead."""
         record = run.record
-        self._vanished[record.job_id] += 1
         if record.cancel_by is not None:
             event = await self.end_unstarted(record, State.CANCELLED, f"cancelled by {record.cancel_by}")
-        elif self._vanished[record.job_id] >= _MAX_VANISHED:
+        elif self._vanished[record.job_id] + 1 >= _MAX_VANISHED:
             reason = "its supervisor ended before the job was started; supervisors.log of the agent says why"
             event = await self.end_unstarted(record, State.FAILED, reason)
         else:
-            return await self.store.change(
-                record.job_id, state=State.QUEUED, nonce=None, boot_id=None, gpu_ids=[]
-            )
+            again = await self._wait_again(record)
+            self._vanished[record.job_id] += 1
+            return again
         await self.project(record, None, event)
         return None
 
+    async def _wait_again(self, record: JobRecord) -> JobRecord:
+        """The job back in the queue, in its place, without the start that did not happen."""
+        while True:
+            try:
+                return await self.store.change(
+                    record.job_id, state=State.QUEUED, nonce=None, boot_id=None, gpu_ids=[]
+                )
+            except StorageFault as error:
+                _log.error("job %s: that it waits again cannot be recorded yet: %s", record.job_id, error)
+                await asyncio.sleep(_RETRY_S)
 
-def _damaged() -> Event:
-    """The end of a job whose log cannot be read any more; it stands in the store only."""
-    reason = "its log is damaged, so nobody can say what the job did"
-    return Event(type="ended", at=time.time(), state=State.LOST, reason=reason, complete=False)
+    async def _give_up(self, record: JobRecord) -> None:
+        """Record that a job whose log is gone or damaged is lost; the store is all that is left of it."""
+        reason = "its log is gone or damaged, so nobody can say what the job did"
+        event = Event(type="ended", at=time.time(), state=State.LOST, reason=reason, complete=False)
+        while True:
+            try:
+                await self.project(record, None, event)
+                return
+            except StorageFault as error:
+                _log.error("job %s: its loss cannot be recorded yet: %s", record.job_id, error)
+                await asyncio.sleep(_RETRY_S)
 
 
 def _lives(pid: int, ended_at: float) -> bool:

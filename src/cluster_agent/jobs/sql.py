@@ -124,9 +124,15 @@ class SqlThread:
                 self._db.execute("ROLLBACK")
             self.fault = str(error)
             fault = StorageFault(f"the agent's disk refused to write ({error}); nothing was accepted")
-            return [fault] * len(requests)
+            return [fault if request.writes else self._read_alone(request) for request in requests]
         self.fault = None
         return results
+
+    def _read_alone(self, request: _Request) -> Any:
+        try:
+            return self._one(request.verb)
+        except sqlite3.Error as error:
+            return StorageFault(f"the agent's disk refused to read ({error})")
 
     def _one(self, verb: Verb[Any]) -> Any:
         self._db.execute("SAVEPOINT verb")

@@ -103,6 +103,8 @@ def check(body: Submit, policy: Policy) -> None:
     if body.project not in policy.projects:
         known = ", ".join(sorted(policy.projects))
         raise NotFound(f"there is no project {body.project!r} here; there is {known}", field="project")
+    if body.retry_of is not None and not 0 < body.retry_of < 2**53:
+        raise BadRequest(f"{body.retry_of} is not a job id", field="retry_of")
     if body.python is not None and not policy.any_python:
         raise BadRequest("this agent decides which Python its jobs use", field="python")
     _check_env(body.env)

@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 
 from cluster_agent.errors import BeyondEnd, Gone
-from cluster_agent.log.lock import close_descriptor
+from cluster_agent.log.lock import close_descriptor, open_log
 from cluster_agent.log.scan import find_after, last_events, offset_of_last, whole_size
 from cluster_agent.log.watch import LogWatcher as LogWatcher
 from cluster_agent.protocol import MAX_LINE_BYTES, Cursor, Event
@@ -17,7 +17,7 @@ _RECOVERY_LINES = 8
 
 
 class LogReader:
-    """Whole lines of a log; one that does not exist yet is empty. Not for several threads.
+    """Whole lines of a log; one that does not exist yet, or is no regular file, is empty. Not for several threads.
 
     It never reads torn tails, and its closing does not take the lock from a writer in this process.
     """
@@ -103,9 +103,8 @@ class LogReader:
 
     def _open(self) -> int | None:
         if self._descriptor is None:
-            try:
-                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            except FileNotFoundError:
+            self._descriptor = open_log(self.path)
+            if self._descriptor is None:
                 return None
             self._closing = weakref.finalize(self, close_descriptor, self._descriptor)
         return self._descriptor

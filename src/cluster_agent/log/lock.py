@@ -7,12 +7,17 @@ the file. So within a process that may hold the lock, every other descriptor of 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import threading
 from pathlib import Path
 
 _Key = tuple[int, int]
+
+#: Without following a link, and without waiting for the other side of a pipe.
+_CAREFULLY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 #: Files whose lock this process holds, and descriptors of theirs that wait to be closed.
 _held: dict[_Key, list[int]] = {}
@@ -54,6 +59,25 @@ class Lock:
                 self.descriptor = -1
 
 
+def open_log(path: Path) -> int | None:
+    """A descriptor that reads the log at ``path``, opened without waiting; None when there is no such file.
+
+    Jobs can write where their logs are: a link, pipe or folder that has taken a log's place is no log.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def close_descriptor(descriptor: int) -> None:
     """Close a descriptor of a log, but not before this process has given back that log's lock."""
     status = os.fstat(descriptor)
@@ -75,9 +99,11 @@ def _open_locked(path: Path) -> tuple[int, tuple[int, int]]:
         # opening and closing it to find out would drop the lock that this very process holds
         if (status.st_dev, status.st_ino) in _held:
             raise LogTaken(f"this process already writes {path}")
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _CAREFULLY, 0o600)
     try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "this is no regular file", str(path))
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         os.close(descriptor)
@@ -85,5 +111,4 @@ def _open_locked(path: Path) -> tuple[int, tuple[int, int]]:
     except OSError:
         os.close(descriptor)
         raise
-    status = os.fstat(descriptor)
     return descriptor, (status.st_dev, status.st_ino)

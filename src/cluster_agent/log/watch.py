@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster_agent.log.inotify import Inotify
-from cluster_agent.log.lock import close_descriptor
+from cluster_agent.log.lock import close_descriptor, open_log
 
 #: A look at the file all the same, should a wake-up get lost.
 _SAFETY_S = 1.0
@@ -124,8 +124,10 @@ def _has_line(path: Path, beyond: int) -> bool:
     try:
         if path.stat().st_size <= beyond:
             return False
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
+        return False
+    descriptor = open_log(path)
+    if descriptor is None:
         return False
     try:
         while block := os.pread(descriptor, 65536, beyond):

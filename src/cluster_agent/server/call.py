@@ -10,9 +10,9 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import unquote
 
 import msgspec
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from cluster_agent.errors import BadRequest, TooLarge
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cluster_agent.server.app import Agent
 
 S = TypeVar("S")
+#: A reader that takes nothing for so long is cut off.
+SEND_S = 60.0
 
 
 class Sink(Protocol):
@@ -82,7 +84,7 @@ class Call:
         self, agent: Agent, handler: RequestHandler, args: Mapping[str, str], caller: Caller | None
     ) -> None:
         self.agent = agent
-        self.args = {name: unquote(value) for name, value in args.items()}
+        self.args = args
         self.headers = handler.request.headers
         self.sink: Sink | None = None
         self._handler = handler
@@ -186,7 +188,13 @@ class Call:
             When the other side is gone.
         """
         self._handler.write(data)
-        await self._handler.flush()
+        try:
+            await asyncio.wait_for(self._handler.flush(), SEND_S)
+        except asyncio.TimeoutError:
+            # It does not read. It can come back with its cursor; its connection is not held for it.
+            connection: Any = self._handler.request.connection
+            connection.stream.close()
+            raise StreamClosedError from None
 
 
 def _blame(text: str) -> tuple[str, str | None]:

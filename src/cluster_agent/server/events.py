@@ -44,7 +44,9 @@ async def events(call: Call) -> None:
 
 async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, follow: bool) -> None:
     last_look = not follow
+    check = _Check(call)
     while True:
+        check.again()
         chunk = reader.read(offset, _CHUNK)
         if chunk:
             offset += len(chunk)
@@ -90,7 +92,9 @@ async def _has_ended(call: Call, job_id: int) -> bool:
 async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> None:
     """While the job waits for its turn, tell its place whenever that changes."""
     told: Place | None = None
+    check = _Check(call)
     while not reader.path.exists():
+        check.again()
         change = call.agent.dispatcher.change
         place = call.agent.dispatcher.places().get(record.job_id)
         if place is None:
@@ -111,13 +115,24 @@ async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> Non
             await _beat(call)
 
 
+class _Check:
+    """Looks at the right to read again while a stream lasts, so that a revoked token ends it."""
+
+    def __init__(self, call: Call) -> None:
+        self._keyring = call.agent.keyring
+        self._token = call.headers.get("Authorization", "").partition(" ")[2].strip()
+        self._next = time.monotonic() + HEARTBEAT_S
+
+    def again(self) -> None:
+        """Look, if it is time to; raises Unauthorized when the right is gone."""
+        if self._token and time.monotonic() > self._next:
+            self._keyring.identify(self._token)
+            self._next = time.monotonic() + HEARTBEAT_S
+
+
 async def _wait_for_more(call: Call, reader: LogReader, offset: int) -> None:
     if await call.agent.watcher.grown(reader.path, offset, HEARTBEAT_S):
         return
-    # The right to read is looked at again with each heartbeat: a revoked token ends here.
-    token = call.headers.get("Authorization", "").partition(" ")[2].strip()
-    if token:
-        call.agent.keyring.identify(token)
     await _beat(call)
 
 

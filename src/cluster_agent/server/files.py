@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from cluster_agent.content.beneath import resolve
 from cluster_agent.content.upload import Upload, entry, told
-from cluster_agent.errors import BadRequest, BeyondEnd, NotFound
+from cluster_agent.errors import BadRequest, BeyondEnd
 from cluster_agent.folder import JobFolder
 from cluster_agent.log.follow import LogReader
 from cluster_agent.protocol import Event, FileEntry, FileList, decode_event
@@ -107,11 +107,8 @@ async def read_blob(call: Call) -> None:
     if not re.fullmatch(r"[0-9a-f]{64}", name):
         raise BadRequest(f"{name[:64]!r} is not a SHA-256", field="sha256")
     path = call.agent.dispatcher.folder_of(record.job_id).blobs / name
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise NotFound(f"job {record.job_id} has no such data", field="sha256") from None
-    await _send_file(call, file, FileEntry(path=name, type="file", size=path.stat().st_size, etag=name))
+    file, info = await asyncio.to_thread(_open_left, path.parent, name)
+    await _send_file(call, file, info)
 
 
 async def _send_file(call: Call, file: BinaryIO, info: FileEntry) -> None:
@@ -149,8 +146,9 @@ def byte_range(header: str | None, size: int) -> tuple[int, int]:
     if match is None or not (match[1] or match[2]):
         raise BadRequest(f"Range: {header[:60]!r} is not bytes=FIRST-LAST", field="Range")
     if match[1] is None:
-        return max(0, size - int(match[2])), size - 1
-    first, last = int(match[1]), min(size - 1, int(match[2]) if match[2] else size - 1)
+        first, last = max(0, size - int(match[2])), size - 1
+    else:
+        first, last = int(match[1]), min(size - 1, int(match[2]) if match[2] else size - 1)
     if first > last:
         raise BeyondEnd(f"there are {size} bytes", field="Range")
     return first, last

@@ -8,7 +8,7 @@ from cluster_agent.errors import BadRequest, Conflict, NotFound
 from cluster_agent.jobs.records import JobRecord, tell
 from cluster_agent.jobs.store import Filter
 from cluster_agent.protocol import Job, JobList, State, Submit, ViewCode, ViewRequest, ViewToken, parse_states
-from cluster_agent.server.auth import CODE_S, VIEW_TOKEN_S
+from cluster_agent.server.auth import CODE_S, VIEW_TOKEN_S, Caller
 from cluster_agent.server.call import Call, Reply
 
 _MAX_PAGE = 1000
@@ -36,11 +36,15 @@ async def job_of(call: Call) -> JobRecord:
     """
     record = await call.agent.store.get(call.job_id)
     caller = call.caller
-    sees_all = caller.role == "admin" or (caller.role == "viewer" and caller.job_id is None)
-    mine = record is not None and (caller.user == record.user or caller.job_id == record.job_id)
-    if record is None or not (sees_all or mine):
+    if record is None or not _may_see(caller, record):
         raise NotFound(f"there is no job {call.job_id} of yours here", field="job_id")
     return record
+
+
+def _may_see(caller: Caller, record: JobRecord) -> bool:
+    if caller.job_id is not None:
+        return caller.job_id == record.job_id
+    return caller.role in {"viewer", "admin"} or caller.user == record.user
 
 
 def told(call: Call, record: JobRecord, *, with_source: bool = False) -> Job:

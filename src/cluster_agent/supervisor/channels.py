@@ -22,9 +22,18 @@ from collections.abc import Iterator
 PIPE_BYTES = 2**18
 #: A packet has 100 kB at most; more goes by a file of its own.
 _PACKET_BYTES = 2**18
-#: A frame beyond this is not read.
-MAX_FRAME_BYTES = 2**28
+#: A frame beyond this is not read: as objects it may take many times as much.
+MAX_FRAME_BYTES = 2**26
+#: What poll says once the other side is gone, or has shut its direction down.
+_ENDS = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
 _NO_INHERIT = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+def readable_bytes(descriptor: int) -> int:
+    """How much a pipe or socket holds at this moment."""
+    count = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 class Pipe:
@@ -60,7 +69,7 @@ class Pipe:
         if not self.open:
             return b""
         parts = []
-        count = self._held()
+        count = readable_bytes(self.descriptor)
         while count > 0:
             data = os.read(self.descriptor, count)
             if not data:
@@ -74,11 +83,6 @@ class Pipe:
         if self.open:
             self.open = False
             os.close(self.descriptor)
-
-    def _held(self) -> int:
-        count = array.array("i", [0])
-        fcntl.ioctl(self.descriptor, termios.FIONREAD, count)
-        return count[0]
 
 
 class Control:
@@ -103,9 +107,10 @@ class Control:
             except BlockingIOError:
                 return
             except ConnectionError:
-                packet, descriptors = b"", []
+                self.close()
+                return
             try:
-                if not packet:
+                if not packet and self._is_over():
                     self.close()
                     return
                 yield _read_file(descriptors[0]) if packet == b"fd" and descriptors else packet
@@ -116,6 +121,12 @@ class Control:
     def readable(self) -> bool:
         """Whether there is a packet, or the end."""
         return self.open and bool(select.select([self._channel], [], [], 0)[0])
+
+    def _is_over(self) -> bool:
+        """Whether an empty packet is the end: the other side sends no more, and nothing of it is left."""
+        poll = select.poll()
+        poll.register(self._channel, _ENDS)
+        return bool(poll.poll(0)) and readable_bytes(self._channel.fileno()) == 0
 
     def acknowledge(self) -> None:
         """Tell the kit that its frame is recorded."""

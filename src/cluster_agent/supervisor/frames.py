@@ -18,6 +18,10 @@ _ROOM = MAX_LINE_BYTES - 1024
 _TEXT_LENGTH = 10_000
 _TRACEBACK_ENDS = 40
 _TRACEBACK_LENGTH = 2_000
+#: Kinds of data in one display; each may become a blob.
+MAX_KINDS = 100
+#: Objects within objects: whoever reads the log must be able to take them apart, however deep its own calls are.
+MAX_DEPTH = 100
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +51,34 @@ def decode_frame(payload: bytes) -> Frame | None:
     """The frame in ``payload``; None when it is none. NaN and lone surrogates are taken as Python writes them."""
     try:
         return _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return msgspec.convert(json.loads(payload), Frame)
     except (ValueError, RecursionError, msgspec.ValidationError):
         return None
+
+
+def refusal(frame: Frame) -> str | None:
+    """Why a frame cannot be recorded; None for most."""
+    if len(frame.data) > MAX_KINDS:
+        return f"a display with {len(frame.data)} kinds of data: more than {MAX_KINDS}"
+    if _is_too_deep([frame.data, frame.metadata, frame.values]):
+        return f"a {frame.type[:20]} with more than {MAX_DEPTH} objects within each other"
+    return None
+
+
+def _is_too_deep(level: list[Any]) -> bool:
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def event_fields(frame: Frame) -> dict[str, Any] | None:

@@ -17,10 +17,12 @@ from cluster_agent.folder import write_durably
 from cluster_agent.log.append import LogWriter
 from cluster_agent.log.format import LineTooLong
 from cluster_agent.protocol import MAX_LINE_BYTES
-from cluster_agent.supervisor.frames import Frame, event_fields, shrink_display, shrink_error
+from cluster_agent.supervisor.frames import Frame, event_fields, refusal, shrink_display, shrink_error
 from cluster_agent.supervisor.quota import TAIL_BYTES, Quota, Tail
 from cluster_agent.units import format_size
 
+#: Lost events that are told of one by one.
+_MAX_TOLD = 100
 RETRY_S = 1.0
 SYNC_S = 1.0
 
@@ -98,6 +100,9 @@ class Recorder:
         self._quota = Quota(limit_bytes)
         self._tails: dict[str, Tail] = {}
         self._dropped: dict[str, int] = {}
+        #: events that are missing, beside those beyond the quota
+        self._lost = 0
+        self._untold = 0
         self._waiting: deque[Callable[[], object]] = deque()
         self._retry_at = 0.0
 
@@ -109,11 +114,19 @@ class Recorder:
     @property
     def complete(self) -> bool:
         """No byte and no frame was left out."""
-        return not self._dropped and not self._quota.dropped_frames
+        return not self._lost and not self._dropped and not self._quota.dropped_frames
 
     def event(self, type: str, **fields: Any) -> None:  # noqa: A002
         """Record one event."""
         self._do(partial(self._writer.append, type, **fields))
+
+    def lost(self, message: str, count: int = 1) -> None:
+        """Take note that events are missing, and say why; when it happens often, only at the end."""
+        if self._lost < _MAX_TOLD:
+            self.event("dropped", count=count, message=message)
+        else:
+            self._untold += count
+        self._lost += count
 
     def output(self, stream: str, data: bytes) -> None:
         """Record what was read from ``stdout`` or ``stderr``."""
@@ -131,6 +144,9 @@ class Recorder:
             self.error = f"{frame.ename}: {frame.evalue}" if frame.evalue else frame.ename
         if frame.type != "display":
             size = min(size, MAX_LINE_BYTES)  # what becomes of it is one line, however much was sent
+        if (reason := refusal(frame)) is not None:
+            self.lost(reason)
+            return
         fields = event_fields(frame)
         if fields is not None and self._quota.admit_frame(frame.type, size):
             self._do(partial(self._append_fitting, frame.type, fields))
@@ -162,6 +178,8 @@ class Recorder:
 
     def end(self, **fields: Any) -> None:
         """Close the log with its last event, which everything that was given before precedes."""
+        if self._untold:
+            self.event("dropped", count=self._untold, message=f"{self._untold} more events that were refused")
         self._do(partial(self._end, fields))
         self.settle()
 
@@ -221,6 +239,6 @@ class Recorder:
         try:
             self._writer.append(type, **fields)
         except LineTooLong:
-            self._writer.append(
-                "dropped", count=1, message=f"an event of type {type} that is too large for a line"
-            )
+            message = f"an event of type {type} that is too large for a line"
+            self._writer.append("dropped", count=1, message=message)
+            self._lost += 1

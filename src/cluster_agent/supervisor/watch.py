@@ -14,7 +14,7 @@ from cluster_agent.executors.base import Order
 from cluster_agent.folder import Cancel, JobFolder, Wish
 from cluster_agent.log.append import LogWriter
 from cluster_agent.supervisor import stopping
-from cluster_agent.supervisor.channels import Pipe
+from cluster_agent.supervisor.channels import MAX_FRAME_BYTES, Pipe
 from cluster_agent.supervisor.ending import Cause, Ending, cancelled, ending, never_launched, timed_out
 from cluster_agent.supervisor.frames import decode_frame
 from cluster_agent.supervisor.identity import boot_id, start_time
@@ -23,6 +23,7 @@ from cluster_agent.supervisor.leftovers import list_leftovers
 from cluster_agent.supervisor.listening import Listener
 from cluster_agent.supervisor.record import Recorder, Syncer, note
 from cluster_agent.supervisor.tree import Tree
+from cluster_agent.units import format_size
 
 #: The wish file is looked at this often, nudged or not; so are exits.
 LOOK_S = 1.0
@@ -30,6 +31,7 @@ LOOK_S = 1.0
 _FRAMES = 64
 #: At the end more than a socket holds, but not for ever if somebody who was left behind goes on.
 _LAST_ROUNDS = 64
+_UNREADABLE = f"a frame of the kit that cannot be read, or has more than {format_size(MAX_FRAME_BYTES)}"
 _SHUTDOWN = Cancel(by="the system", reason="the supervisor was asked to end, as when the machine shuts down")
 
 
@@ -200,7 +202,7 @@ class Watch:
             frame = decode_frame(packet)
             if frame is None:
                 # answered all the same: whoever waits for it would wait for ever
-                self._recorder.event("dropped", count=1, message="a frame of the kit that cannot be read")
+                self._recorder.lost(_UNREADABLE)
                 self._recorder.then(runner.control.acknowledge)
             else:
                 if frame.ack:
@@ -234,9 +236,7 @@ class Watch:
         for file in files:
             self._recorder.event("file", path=file.path, size=file.size, sha256=file.sha256)
         if omitted:
-            self._recorder.event(
-                "dropped", count=omitted, message=f"{omitted} more files in the working folder"
-            )
+            self._recorder.lost(f"{omitted} more files in the working folder", omitted)
         self._recorder.settle()
         self._syncer.finish()
         failure = self._syncer.failure
