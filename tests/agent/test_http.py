@@ -8,6 +8,8 @@ import httpx
 import msgspec
 import pytest
 
+from cluster_agent.errors import Unauthorized
+from cluster_agent.protocol import Submit
 from cluster_agent.server.openapi import describe
 from cluster_agent.server.routes import ROUTES, check_table
 from running import run_cell
@@ -282,3 +284,18 @@ def test_names_with_percent_signs_are_decoded_once(http):
     listed = http.get("/v1/projects/default/files/?list=1").json()["files"]
     assert {entry["path"] for entry in listed} == {"aA.txt", "a%41.txt"}
     assert http.get("/v1/projects/default/files/aA.txt").content == b"aA.txt"
+
+
+def test_a_revoked_token_ends_a_lively_stream(agent):
+    admin = agent.client()
+    made = admin.create_token(admin.info().user)
+    client = agent.client(made.token)
+    source = "import time\nwhile True:\n    print('x', flush=True)\n    time.sleep(0.2)"
+    job = client.submit(Submit(source=source), "k")
+    stream = client.follow(job.job_id)
+    next(stream)
+    admin.revoke_token(made.info.token_id)
+    with pytest.raises(Unauthorized, match="was revoked"):
+        for _ in stream:
+            pass
+    admin.cancel(job.job_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit_harness import Record
+from kit_harness import Record, build_kit, run_cell
 
 Cell = Callable[..., Record]
 
@@ -221,3 +221,19 @@ def test_run_by_hand_it_says_what_it_is(kit: Path) -> None:
     )
     assert run.returncode == 1
     assert run.stderr == "mlmagics_job/run.py is started by the supervisor of a job, not by hand\n"
+
+
+@pytest.mark.parametrize("step", ["float('nan')", "float('-inf')", "10**400", "10**5000"])
+def test_a_step_that_is_not_finite_loses_no_metric(cell: Cell, step: str) -> None:
+    record = cell(f"import mlmagics_job.metrics as m; m.log(step={step}, rmse=0.5)")
+    assert record.exit_code == 0
+    assert [(frame["step"], frame["values"]) for frame in record.frames("metric")] == [(None, {"rmse": 0.5})]
+
+
+def test_the_kit_writes_no_bytecode_and_the_cell_does(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("x = 1")
+    own = build_kit(tmp_path / "own")
+    record = run_cell(own, tmp_path, "import mine, mlmagics_job.project\ndisplay('x')\n1 / 0")
+    assert record.exit_code == 1
+    assert not list(own.rglob("*.pyc"))
+    assert list((tmp_path / "__pycache__").glob("mine.*.pyc"))

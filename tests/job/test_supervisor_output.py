@@ -208,3 +208,63 @@ def test_supervisor_cancels_a_job_while_the_disk_is_full(supervise, full_disk):
     text = job.text()
     assert ("ready\n" + "".join(f"{i:06} {'.' * 50}\n" for i in range(40_000))).startswith(text)
     assert len(text) > 100_000
+
+
+def test_supervisor_survives_frames_that_are_nested_too_deep(supervise):
+    job = supervise(
+        """
+for depth in (900, 30_000):
+    packet(b'{"type":"display","ack":true,"data":{"a":' + b"[" * depth + b"]" * depth + b"}}")
+    assert channel.recv(16) == b"ack"
+frame(type="display", data={"text/plain": "after"})
+"""
+    )
+    ended = job.ended()
+    assert (ended.state, ended.complete) == ("succeeded", False)
+    assert [event.data for event in job.of("display")] == [{"text/plain": "after"}]
+    assert ["within each other" in event.message for event in job.of("dropped")] == [True, False]
+
+
+def test_supervisor_tells_of_many_bad_frames_in_few_lines(supervise):
+    job = supervise(
+        """
+for _ in range(500):
+    packet(b"garbage")
+    assert channel.recv(16) == b"ack"
+"""
+    )
+    assert job.ended().complete is False
+    dropped = job.of("dropped")
+    assert len(dropped) < 150
+    assert sum(event.count for event in dropped) == 500
+
+
+def test_an_empty_packet_is_not_the_end_of_the_channel(supervise):
+    job = supervise(
+        """
+channel.send(b"")
+assert channel.recv(16) == b"ack"
+frame(type="display", data={"text/plain": "after"})
+channel.send(b"")
+channel.send(json.dumps({"type": "display", "data": {"text/plain": "last"}}).encode())
+channel.shutdown(socket.SHUT_WR)
+os.close(fd)
+"""
+    )
+    ended = job.ended()
+    assert [event.data["text/plain"] for event in job.of("display")] == ["after", "last"]
+    assert (ended.state, ended.complete) == ("succeeded", False)
+    assert len(job.of("dropped")) == 2
+
+
+def test_display_of_too_many_kinds_is_dropped(supervise):
+    job = supervise("frame(type='display', data={f'm{number}': 'x' * 40 for number in range(60_000)})")
+    assert job.ended().complete is False
+    [dropped] = job.of("dropped")
+    assert "60000 kinds of data" in dropped.message
+    assert not job.folder.blobs.exists()
+
+
+def test_event_too_large_for_a_line_makes_the_log_incomplete(supervise):
+    job = supervise("frame(type='metric', values={'a': 'x' * 2_000_000})")
+    assert job.ended().complete is False

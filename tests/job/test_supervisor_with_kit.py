@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import marshal
+import os
+import subprocess
+import sys
 import venv
 from functools import partial
+from pathlib import Path
 
 import pytest
 from supervised import until
 
-from cluster_agent.executors.kit import install_kit
+from cluster_agent.executors.kit import compile_kit, install_kit
 
 
 @pytest.fixture
@@ -159,3 +165,30 @@ def test_daemon_of_a_cell_does_not_outlive_it(run):
     job = run("import subprocess; subprocess.Popen(['sleep', '600'], start_new_session=True); print('left')")
     assert job.ended().state == "succeeded"
     until(lambda: not job.processes(), "the end of the daemon")
+
+
+def test_bytecode_is_made_once_for_an_interpreter_and_repairs_what_is_torn(tmp_path):
+    kit = install_kit(tmp_path)
+    sources = list(kit.rglob("*.py"))
+    targets = [Path(importlib.util.cache_from_source(source)) for source in sources]
+    targets[0].parent.mkdir(exist_ok=True)
+    targets[0].write_bytes(importlib.util.MAGIC_NUMBER + bytes(20))
+    compile_kit(kit, sys.executable, {})
+    for target in targets:
+        assert marshal.loads(target.read_bytes()[16:])
+    assert sorted(kit.rglob("*.pyc*")) == sorted(targets)
+    before = [target.stat().st_ino for target in targets]
+    compile_kit(kit, sys.executable, {})
+    assert [target.stat().st_ino for target in targets] == before
+
+
+def test_bytecode_that_the_disk_refuses_leaves_nothing(tmp_path):
+    kit = install_kit(tmp_path)
+    limited = tmp_path / "python"
+    limited.write_text(f'#!/bin/sh\ntrap "" XFSZ\nulimit -f 1\nexec {sys.executable} "$@"\n')
+    limited.chmod(0o755)
+    with pytest.raises(subprocess.CalledProcessError):
+        compile_kit(kit, str(limited), {"PATH": os.environ["PATH"]})
+    for path in kit.rglob("*.pyc*"):
+        assert marshal.loads(path.read_bytes()[16:])
+    assert not list(kit.glob(".compiled-*"))

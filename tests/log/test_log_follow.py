@@ -79,7 +79,7 @@ def test_what_is_no_regular_file_is_no_log(path: Path, make: Callable[[Path], No
             watcher.close()
 
     assert not asyncio.run(look())
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=str(path)):
         LogWriter.take(path, tag=TAG)
 
 

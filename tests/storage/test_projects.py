@@ -371,5 +371,6 @@ def test_links_do_not_make_a_path_longer_without_end(root: Path, projects: Proje
     (root / "a").mkdir(parents=True)
     (root / "around").symlink_to("a/../" * 100 + "a")
     write(projects, "around/m.json", b"x")
+    (root / "twice").symlink_to("around/../around")
     with pytest.raises(errors.Forbidden, match="too many folders"):
-        read(projects, "around/../around/../around/m.json".replace("../", "") if False else "twice/m.json")
+        read(projects, "twice/m.json")

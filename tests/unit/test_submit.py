@@ -53,6 +53,8 @@ def test_body_digest_tells_bodies_apart_and_not_the_order_of_their_variables():
         (Submit(source="x" * (2**20 + 1)), TooLarge, "source"),
         (Submit(source="ü" * 2**20), TooLarge, "source"),
         (Submit(source="1", name="n" * 201), BadRequest, "name"),
+        (Submit(source="1", name="\x1b[31mred"), BadRequest, "name"),
+        (Submit(source="1", retry_of=2**63), BadRequest, "retry_of"),
         (Submit(source="1", project="other"), NotFound, "project"),
         (Submit(source="1", python="/x"), BadRequest, "python"),
         (Submit(source="1", gpus=5), BadRequest, "gpus"),

@@ -100,6 +100,8 @@ def check(body: Submit, policy: Policy) -> None:
     for field in ("name", "notebook", "cluster"):
         if len(getattr(body, field)) > _MAX_NAME:
             raise BadRequest(f"{field} is longer than {_MAX_NAME} characters", field=field)
+        if not getattr(body, field).isprintable():
+            raise BadRequest(f"{field} holds characters that cannot be printed", field=field)
     if body.project not in policy.projects:
         known = ", ".join(sorted(policy.projects))
         raise NotFound(f"there is no project {body.project!r} here; there is {known}", field="project")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from cluster_agent.errors import BadCursor, BeyondEnd, Gone, NotFound
+from cluster_agent.errors import BadCursor, BeyondEnd, Gone, NotFound, Unauthorized
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.scheduling import Place
 from cluster_agent.log.follow import LogReader
@@ -37,9 +37,12 @@ async def events(call: Call) -> None:
             raise Gone(f"the log of job {record.job_id} has been deleted")
         offset = _offset(reader, record, cursor, None if tail is None else int(tail))
         call.start(NDJSON, {"Log-Tag": record.log_tag})
-        if follow:
-            await _wait_for_log(call, record, reader)
-        await _send_log(call, record.job_id, reader, offset, follow=follow)
+        try:
+            if follow:
+                await _wait_for_log(call, record, reader)
+            await _send_log(call, record.job_id, reader, offset, follow=follow)
+        except Unauthorized:
+            return  # the stream ends here; who comes back for the rest is told why
 
 
 async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, follow: bool) -> None:
