@@ -260,6 +260,17 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str = ""
 
 
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """Content of ``<home>/ready.json`` while an agent serves."""
+
+    url: str
+    socket: str
+    pid: int
+    version: str
+    protocol: int
+    agent_id: str
+
+
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A token as it is listed; the token itself is told once, at its creation."""
 

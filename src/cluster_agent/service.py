@@ -38,7 +38,7 @@ from cluster_agent.jobs.sql import HomeInUse, SqlThread, connect
 from cluster_agent.jobs.store import NewerDatabase, Store, migrate
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
-from cluster_agent.protocol import PROTOCOL_VERSION
+from cluster_agent.protocol import PROTOCOL_VERSION, Ready
 from cluster_agent.server.app import Agent, make_application
 from cluster_agent.server.auth import Keyring
 from cluster_agent.server.history import load_static
@@ -49,17 +49,6 @@ _log = logging.getLogger(__name__)
 _MAX_HEADER_BYTES = 65536
 _DESCRIPTORS = 65536
 _IDLE_LOOK_S = 2.0
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Content of ``<home>/ready.json`` while an agent serves."""
-
-    url: str
-    socket: str
-    pid: int
-    version: str
-    protocol: int
-    agent_id: str
 
 
 def serve(config: Config) -> None:

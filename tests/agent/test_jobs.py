@@ -325,3 +325,12 @@ def test_pipes_in_place_of_log_and_blob_freeze_nobody(agent):
         with pytest.raises(Exception, match="pipe"):
             ask()
     assert client.info().agent_id
+
+
+def test_a_working_folder_that_became_a_link_is_not_followed(agent, tmp_path):
+    client = agent.client()
+    (tmp_path / "secret").write_text("not the job's")
+    source = f"import os\nos.chdir('..')\nos.rmdir('work')\nos.symlink({str(tmp_path)!r}, 'work')"
+    job, _ = run_cell(client, source)
+    with pytest.raises(Exception, match="folder"):
+        b"".join(client.job_file(job.job_id, "secret"))

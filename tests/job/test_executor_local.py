@@ -284,3 +284,16 @@ time.sleep(600)
             await eventually(lambda: local.sweep(order.nonce) == [], "nothing more to sweep")
 
     asyncio.run(scenario())
+
+
+def test_executor_has_the_kit_compiled_for_the_interpreter_of_a_job(executor, tmp_path, runner_kit):
+    async def scenario():
+        async with executor(spares=0) as (local, jobs):
+            order = make_order(tmp_path, "print('here')")
+            running = await local.start(order)
+            jobs.append(Supervised(order, running.handle.pid))
+            await running.wait()
+            await eventually(lambda: list(runner_kit.glob(".compiled-*")), "the mark of whole bytecode")
+            assert list(runner_kit.rglob("run.*.pyc"))
+
+    asyncio.run(scenario())

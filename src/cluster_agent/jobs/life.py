@@ -233,11 +233,14 @@ class Lives:
                     await asyncio.sleep(_LOOK_AGAIN_S)
             except LogTaken:
                 await asyncio.sleep(_LOOK_AGAIN_S)
-            except (msgspec.MsgspecError, FileNotFoundError) as error:
+            except msgspec.MsgspecError as error:
                 _log.error("job %s: its log is damaged: %s", record.job_id, error)
                 await self._give_up(run.record)
                 return None
             except (OSError, StorageFault) as error:
+                if isinstance(error, OSError) and not folder.log.is_file():
+                    await self._give_up(run.record)
+                    return None
                 _log.error("job %s: its end cannot be recorded yet: %s", record.job_id, error)
                 await asyncio.sleep(_RETRY_S)
 

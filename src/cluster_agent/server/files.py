@@ -95,7 +95,7 @@ async def read_left(call: Call) -> None:
 
 
 def _open_left(work: Path, path: str) -> tuple[BinaryIO, FileEntry]:
-    with told(path), resolve(work, path, follow=False) as place:
+    with told(path), resolve(work, path, follow=False, root_may_be_link=False) as place:
         file = os.fdopen(place.open_file(), "rb")
         return file, entry(path, os.fstat(file.fileno()))
 

@@ -19,7 +19,7 @@ import psutil
 
 from cluster_agent.client import AgentClient
 from cluster_agent.errors import AgentError
-from cluster_agent.protocol import PROTOCOL_VERSION, Info
+from cluster_agent.protocol import PROTOCOL_VERSION, Info, Ready
 from mlmagics.cluster.locks import locked
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.store import Attachment
@@ -32,16 +32,6 @@ START_S = 5.0
 _STOP_S = 10.0
 _ANSWER_S = 2.0
 _LOOK_S = 0.02
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent that serves says of itself in ``ready.json``."""
-
-    url: str
-    socket: str
-    pid: int
-    version: str
-    protocol: int
 
 
 class LocalAgent:
