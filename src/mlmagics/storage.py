@@ -59,8 +59,10 @@ def current_root() -> str:
 def _current_cluster(here: Session) -> str:
     if here.used is not None:
         return here.used
-    known = list(here.store.all())
-    if len(known) > 1:
+    attached = here.store.all()
+    known = list(attached)
+    # Two names of one agent have one project.
+    if len({attachment.agent_id or name for name, attachment in attached.items()}) > 1:
         raise NoProjectError(
             f"several clusters are attached, each with a project of its own: choose one of {', '.join(known)}"
             f" with %attachments use NAME"

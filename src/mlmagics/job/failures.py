@@ -19,7 +19,9 @@ def failure(ref: str, job: Job, error: Event | None) -> JobFailed:
     error
         The last ``error`` event of its log, where there is one.
     """
-    message = f"{ref} {word(job.state).lower()}: {_cause(job, error)}. All of its output: %logs {ref}"
+    message = (
+        f"{ref} {word(job.state).lower()}: {_cause(job, error).rstrip('.')}. All of its output: %logs {ref}"
+    )
     return JobFailed(
         message,
         ref=ref,

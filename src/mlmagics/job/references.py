@@ -5,13 +5,14 @@ Where it cannot be told, the candidates are listed and nothing happens.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from cluster_agent.client import AgentClient
-from cluster_agent.protocol import WORDS, JobList
+from cluster_agent.protocol import ACTIVE, WORDS, JobList
 from mlmagics.cluster.addresses import history_url, looks_like_url
 from mlmagics.cluster.asking import ask_all
 from mlmagics.cluster.session import Session, current, told
@@ -96,6 +97,9 @@ def _by_url(session: Session, url: str) -> Job:
 
 def _nearest(session: Session) -> Job:
     if session.last is not None:
+        if session.last.info.state in ACTIVE:
+            with contextlib.suppress(UserError):  # who follows it learns what is wrong, and goes on later
+                session.last.refresh()
         return session.last
     scopes = [session.notebook] if session.notebook else []
     for notebook in [*scopes, None]:

@@ -24,7 +24,7 @@ _VERBS = ("add", "alias", "check", "list", "remove", "use")
 @lru_cache
 def add_parser(magic: str = "%attachments add") -> LineParser:
     """The options of ``%attachments add``."""
-    parser = LineParser(magic, "Make a cluster known, as the magic %%%%NAME.")
+    parser = LineParser(magic, "Make a cluster known, as the magic %%NAME.")
     add = parser.add_argument
     add("name", metavar="NAME", help="what to call it: a-z 0-9 . _ -")
     add("url", metavar="URL", help="its agent's address, https://HOST:PORT")

@@ -94,18 +94,23 @@ class LineParser(argparse.ArgumentParser):
             if option.startswith("--")
         }
 
+    @property
+    def _help(self) -> str:
+        # A cell magic alone in a cell is no cell; the line magic of the same name gives the same help.
+        return f"{self.prog.replace('%%', '%', 1)} --help"
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found, in our words."""
         message = message.removeprefix("argument ")
         message = message.replace("the following arguments are required", "missing")
-        raise WrongUse(f"{self.prog}: {message} ({self.prog} --help)")
+        raise WrongUse(f"{self.prog}: {message} ({self._help})")
 
     def _refuse(self, word: str) -> NoReturn:
         if not word.startswith("-") or word == "-":
-            raise WrongUse(f"{self.prog}: {word!r} is one word too many ({self.prog} --help)")
+            raise WrongUse(f"{self.prog}: {word!r} is one word too many ({self._help})")
         option = word.partition("=")[0]
         raise WrongUse(
-            f"{self.prog}: unknown option {option}{nearest(option, self.options())} ({self.prog} --help)"
+            f"{self.prog}: unknown option {option}{nearest(option, self.options())} ({self._help})"
         )
 
 
