@@ -109,11 +109,11 @@ class AgentProcess:
             client.close()
         if self._process is not None:
             self.kill()
-        for supervisor in _supervisors(self.home):
+        for supervisor in supervisors(self.home):
             _kill_tree(supervisor)
 
 
-def _supervisors(home: Path) -> list[psutil.Process]:
+def supervisors(home: Path) -> list[psutil.Process]:
     """Supervisors of the agent in ``home``: their stderr is its log of supervisors."""
     log = str(home / "supervisors.log")
     found = []
