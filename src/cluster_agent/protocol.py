@@ -144,6 +144,8 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cluster: str = ""
     #: the job that this one repeats
     retry_of: int | None = None
+    #: names of the cell's variables that are kept as results when it succeeds
+    fetch: list[str] = []
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +174,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     #: place in the queue, from 1, and why it waits
     position: int | None = None
     waiting_for: str | None = None
+    #: queued jobs: when it starts at the latest, if running jobs use all their time
+    starts_by: float | None = None
     #: running jobs: when the time limit ends them
     deadline_at: float | None = None
     exit_code: int | None = None
@@ -187,6 +191,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: int | None = None
     #: names of the variables given by the spec; values are told to nobody
     env_names: list[str] = []
+    #: names of the variables that it was asked to keep as results
+    fetch: list[str] = []
     #: the cell; only where one job is asked for
     source: str | None = None
 
@@ -353,16 +359,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output     ``stream`` and ``text``, or ``base64`` where the bytes are not UTF-8
     display    ``data metadata display_id update result``; ``blobs`` (MIME type -> sha256) where data is big
     clear      ``wait``
-    error      ``ename evalue traceback`` (lines, coloured)
+    error      ``ename evalue traceback`` (lines, coloured); ``name`` of a NameError, ``path`` of an OSError
     metric     ``values step``
-    sample     ``values`` (measured by the supervisor)
+    sample     ``values`` (measured by the supervisor): ``cpus memory_bytes gpus``
+    result     ``name format kind size sha256``: a variable that was kept; or ``name kind reason``: why not
     file       ``path size sha256``: left in the job's working folder
     cancel     ``by reason``
     dropped    ``stream count``: bytes that are in no event, by the log's quota
     recovered  ``old_tag kept_seq``
     ended      ``state exit_code signal reason complete streams events seconds peak_memory_bytes left_behind``
     heartbeat  (no seq) ``state`` and ``message`` when there is something to say
-    queue      (no seq) ``state position waiting_for``
+    queue      (no seq) ``state position waiting_for starts_by``
     ========== ==========================================================================================
     """
 
@@ -393,6 +400,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evalue: str | None = None
     traceback: list[str] | None = None
     values: dict[str, Any] | None = None
+    name: str | None = None
+    format: str | None = None
+    kind: str | None = None
     step: float | None = None
     path: str | None = None
     size: int | None = None
@@ -405,6 +415,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: State | None = None
     position: int | None = None
     waiting_for: str | None = None
+    starts_by: float | None = None
     exit_code: int | None = None
     signal: str | None = None
     complete: bool | None = None

@@ -33,6 +33,8 @@ class Order:
     title: str
     #: bytes after which the log only counts
     log_limit_bytes: int = 2 * 2**30
+    #: names of the cell's variables to keep as results
+    fetch: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

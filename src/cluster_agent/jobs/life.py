@@ -167,6 +167,7 @@ class Lives:
             grace_s=record.grace_s,
             title=record.title,
             log_limit_bytes=self.log_limit_bytes,
+            fetch=tuple(record.fetch),
         )
 
     async def _attend_to(self, run: Run, facts: ledger.LogFacts) -> None:

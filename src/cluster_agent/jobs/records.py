@@ -45,6 +45,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool | None = None
     seconds: float | None = None
     peak_memory_bytes: int | None = None
+    #: names of the variables that it was asked to keep
+    fetch: list[str] = []
     #: empty where only the list of jobs was asked for
     source: str = ""
 

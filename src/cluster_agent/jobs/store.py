@@ -15,10 +15,10 @@ from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.sql import SqlThread
 from cluster_agent.protocol import ACTIVE, State, TokenInfo
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _COLUMNS = JobRecord.__struct_fields__
 _LISTED = [name for name in _COLUMNS if name != "source"]
-_LISTS = ("env_names", "gpu_ids")
+_LISTS = ("env_names", "gpu_ids", "fetch")
 
 
 class NewerDatabase(AgentError):
@@ -49,9 +49,10 @@ def migrate(db: sqlite3.Connection) -> None:
             f"the database has version {version}, this agent knows {SCHEMA_VERSION}:"
             " it was written by a newer agent, which must be installed again"
         )
-    if version < 1:
-        schema = resources.files("cluster_agent.jobs").joinpath("schema.sql").read_text(encoding="utf-8")
-        db.executescript(f"BEGIN; {schema} PRAGMA user_version = 1; COMMIT;")
+    steps = resources.files("cluster_agent.jobs").joinpath("schema")
+    for number in range(version + 1, SCHEMA_VERSION + 1):
+        step = steps.joinpath(f"{number}.sql").read_text(encoding="utf-8")
+        db.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
 
 
 class Store:

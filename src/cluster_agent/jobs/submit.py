@@ -17,6 +17,7 @@ from cluster_agent.units import format_duration, format_size
 
 _MAX_NAME = 200
 _MAX_ENV = 200
+_MAX_FETCH = 100
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Set by the agent for every job; a spec cannot change them.
 OWN_VARIABLES = frozenset(
@@ -72,6 +73,7 @@ def make_record(
         retry_of=body.retry_of,
         env_names=sorted(body.env),
         log_tag=log_tag,
+        fetch=list(dict.fromkeys(body.fetch)),
         source=body.source,
     )
 
@@ -110,6 +112,7 @@ def check(body: Submit, policy: Policy) -> None:
     if body.python is not None and not policy.any_python:
         raise BadRequest("this agent decides which Python its jobs use", field="python")
     _check_env(body.env)
+    _check_fetch(body.fetch)
     _check_times(body, policy)
     resolve_need(body, policy)
 
@@ -124,6 +127,14 @@ def _check_env(env: dict[str, str]) -> None:
             raise BadRequest(f"{name} is set by the agent", field="env")
         if "\0" in value:
             raise BadRequest(f"the value of {name} holds a NUL character", field="env")
+
+
+def _check_fetch(names: list[str]) -> None:
+    if len(names) > _MAX_FETCH:
+        raise BadRequest(f"{len(names)} results; at most {_MAX_FETCH}", field="fetch")
+    for name in names:
+        if len(name) > _MAX_NAME or not name.isidentifier():
+            raise BadRequest(f"{name[:_MAX_NAME]!r} is not the name of a variable", field="fetch")
 
 
 def _check_times(body: Submit, policy: Policy) -> None:

@@ -18,6 +18,8 @@ import sys
 import termios
 from collections.abc import Iterator
 
+from cluster_agent.executors.base import Order
+
 #: Bytes taken from a pipe at once; also what the pipe is made to hold where the system lets it.
 PIPE_BYTES = 2**18
 #: A packet has 100 kB at most; more goes by a file of its own.
@@ -149,15 +151,22 @@ def control_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, kind)
 
 
-def send_order(channel: socket.socket, job_id: int, title: str, source: str) -> None:
+def send_order(channel: socket.socket, order: Order) -> None:
     """Put the order into the channel as its first packet; the kit finds it there when it has started."""
-    content = json.dumps({"version": 1, "job_id": job_id, "title": title, "source": source}).encode()
-    with os.fdopen(_anonymous_file(), "wb", buffering=0) as order:
+    told = {
+        "version": 1,
+        "job_id": order.job_id,
+        "title": order.title,
+        "source": order.source,
+        "fetch": order.fetch,
+    }
+    content = json.dumps(told).encode()
+    with os.fdopen(_anonymous_file(), "wb", buffering=0) as file:
         view = memoryview(content)
         while view:
-            view = view[order.write(view) :]
-        order.seek(0)
-        socket.send_fds(channel, [b"order"], [order.fileno()])
+            view = view[file.write(view) :]
+        file.seek(0)
+        socket.send_fds(channel, [b"order"], [file.fileno()])
 
 
 if sys.platform == "linux":

@@ -49,7 +49,7 @@ def launch(order: Order, kit: Path) -> Runner:
     """
     ours, theirs = control_pair()
     with theirs:
-        send_order(ours, order.job_id, order.title, order.source)
+        send_order(ours, order)
         variables = {**order.variables, _CONTROL: str(theirs.fileno()), MARK: order.nonce}
         supervisor = os.getpid()
         try:
