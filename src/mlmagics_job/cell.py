@@ -33,12 +33,11 @@ def run(job: Job) -> int:
             return _run_in_shell(job)
         if "get_ipython" in job.source:
             _offer_get_ipython(job)
-        _run_plain(job, codes)
+        return _run_plain(job, codes)
     except SystemExit:
         raise
     except BaseException as error:
         return _failed(job, error)
-    return 0
 
 
 def _failed(job: Job, error: BaseException) -> int:
@@ -147,7 +146,7 @@ def _offer_get_ipython(job: Job) -> None:
     builtins.get_ipython = get_ipython  # type: ignore[attr-defined]
 
 
-def _run_plain(job: Job, codes: Codes) -> None:
+def _run_plain(job: Job, codes: Codes) -> int:
     sys.displayhook = _show_result
     space = job.main.__dict__
     if any(code is not None and code.co_flags & _COROUTINE for code in codes):
@@ -162,6 +161,8 @@ def _run_plain(job: Job, codes: Codes) -> None:
     if job.has_shell:
         # What waits for the end of a cell, such as the figures of %matplotlib inline.
         job.shell().events.trigger("post_execute")
+        return 1 if job.shell().failure else 0
+    return 0
 
 
 async def _await_all(codes: Codes, space: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from mlmagics_job import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any, Callable, Tuple
 
     Bundle = Tuple[dict[str, Any], dict[str, Any]]
 
@@ -123,17 +123,33 @@ def _own_bundle(value: Any) -> Bundle:
     if kind.__module__ == "matplotlib.figure" and hasattr(kind, "savefig"):
         from mlmagics_job import pictures
 
-        data.update(pictures.bundle(value))
+        data.update(pictures.bundle(value)[0])
     for name, mime in _METHODS.items():
         if hasattr(kind, name):
-            _add(mime, getattr(value, name)(), data, metadata)
+            _add(mime, _asked(getattr(value, name)), data, metadata)
     if hasattr(kind, "_repr_mimebundle_"):
-        given = value._repr_mimebundle_(include=None, exclude=None)
+        given = _asked(lambda: value._repr_mimebundle_(include=None, exclude=None))
         more, about = given if isinstance(given, tuple) else (given, {})
         data.update(more or {})
         metadata.update(about or {})
-    data.setdefault("text/plain", repr(value))
+    if "text/plain" not in data:
+        _add("text/plain", _asked(lambda: repr(value)), data, metadata)
     return data, metadata
+
+
+def _asked(method: Callable[[], Any]) -> Any:
+    """What ``method`` gives; None when it cannot, which is told and fails no cell."""
+    try:
+        return method()
+    except NotImplementedError:
+        return None
+    except Exception as error:
+        from mlmagics_job import errors
+
+        if state.current is None:
+            raise
+        errors.mention(state.current, error)
+        return None
 
 
 def _add(mime: str, given: Any, data: dict[str, Any], metadata: dict[str, Any]) -> None:

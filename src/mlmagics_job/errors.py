@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mlmagics_job import state
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 #: Characters of a traceback, and the bytes of its frame (a line of the log has at most 1 MiB).
 _LIMIT = 200_000
 _FRAME_BYTES = 900_000
+_NAME_LIMIT = 4096
+#: Whoever raises from here has said it all in the message; the ways into it are no news.
+_OURS = frozenset(("mlmagics_job", "mlmagics", "cluster_agent"))
 
 
 def report(job: Job, error: BaseException) -> None:
     """Send ``error`` to the reader of the job; a forked child prints it instead."""
+    job.reserve = b""
     strip(error, job.filename)
     if job.in_child:
         print_plainly(error)
@@ -29,10 +34,17 @@ def report(job: Job, error: BaseException) -> None:
     name = type(error).__name__
     if isinstance(error, SyntaxError) and name.startswith("_"):
         name = "SyntaxError"  # IPython asks Python for a private kind of it
-    send(job, name, _text_of(job, error), lines)
+    send(job, name, _text_of(job, error), lines, **_missing(error))
 
 
-def send(job: Job, ename: str, evalue: str, traceback: list[str]) -> None:
+def mention(job: Job, error: BaseException) -> None:
+    """Print ``error`` on stderr as a reader would see it, when the cell goes on after it."""
+    strip(error, job.filename)
+    lines = None if job.in_child else _by_ipython(job, error)
+    _print(lines or _by_python(error))
+
+
+def send(job: Job, ename: str, evalue: str, traceback: list[str], **missing: str) -> None:
     """Send an ``error`` frame, cut where it would not fit into a line of the log."""
     limit = _LIMIT
     while True:
@@ -41,6 +53,7 @@ def send(job: Job, ename: str, evalue: str, traceback: list[str]) -> None:
             "ename": ename,
             "evalue": _cut(evalue, limit // 4),
             "traceback": bounded(traceback, limit),
+            **missing,
         }
         if limit < 100 or len(encode(frame)) < _FRAME_BYTES:
             break
@@ -50,9 +63,33 @@ def send(job: Job, ename: str, evalue: str, traceback: list[str]) -> None:
 
 def print_plainly(error: BaseException) -> None:
     """Print ``error`` on stderr, as Python would."""
-    for line in _by_python(error):
+    _print(_by_python(error))
+
+
+def _print(lines: list[str]) -> None:
+    for line in lines:
         sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def _missing(error: BaseException) -> dict[str, str]:
+    """What readers give advice by: the ``name`` that has no value, the ``path`` that an OSError is about."""
+    try:
+        if isinstance(error, NameError):
+            # Python 3.10 and later tell it, but not for a local variable.
+            key, text = "name", getattr(error, "name", None) or _quoted(str(error))
+        elif isinstance(error, OSError) and isinstance(error.filename, (str, bytes, os.PathLike)):
+            key, text = "path", os.fsdecode(error.filename)
+        else:
+            return {}
+    except Exception:
+        return {}  # its class has methods of its own
+    return {key: text} if isinstance(text, str) and 0 < len(text) <= _NAME_LIMIT else {}
+
+
+def _quoted(text: str) -> str:
+    parts = text.split("'")
+    return parts[1] if len(parts) == 3 and parts[1].isidentifier() else ""
 
 
 def _text_of(job: Job, error: BaseException) -> str:
@@ -113,23 +150,69 @@ def strip(error: BaseException | None, filename: str) -> None:
         if isinstance(error, SyntaxError) and error.filename == filename:
             error.__traceback__ = None  # of the cell itself: only the compiler's callers would stand there
         else:
-            error.__traceback__ = _stripped(error.__traceback__, filename)
+            error.__traceback__ = _stripped(error, filename)
         todo += [error.__cause__, error.__context__]
         inner = getattr(error, "exceptions", ())
         todo += inner if isinstance(inner, tuple) else ()
 
 
-def _stripped(traceback: TracebackType | None, filename: str) -> TracebackType | None:
+def _stripped(error: BaseException, filename: str) -> TracebackType | None:
     links: list[TracebackType] = []
-    in_cell = False
+    traceback = error.__traceback__
+    in_cell = ours = False
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
         if name == filename and not in_cell:
             in_cell = True
             links.clear()  # what led into the cell: the kit, an event loop, a shell
+        ours = _is_ours(traceback)
         if not name.startswith(state.KIT_CODE):
             links.append(traceback)
         traceback = traceback.tb_next
+    return _chained(_of_author(links) if ours and isinstance(error, Exception) else links)
+
+
+def own_lines(error: BaseException) -> list[str]:
+    """What IPython shows of ``error`` in a notebook when only the author's own lines shall stand there."""
+    from IPython.core.getipython import get_ipython
+
+    links: list[TracebackType] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        links.append(traceback)
+        traceback = traceback.tb_next
+    short = _chained(_of_author(links))
+    shell = get_ipython()
+    if shell is None:
+        return _by_python(error.with_traceback(short))
+    lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, short, tb_offset=0)
+    return lines
+
+
+def _of_author(links: list[TracebackType]) -> list[TracebackType]:
+    """The frames from the first that is no library's to the next that is one's."""
+    found: list[TracebackType] = []
+    for link in links:
+        if not _is_ours(link) and not _is_library(link.tb_frame.f_code.co_filename):
+            found.append(link)
+        elif found:
+            break
+    return found
+
+
+def _is_ours(link: TracebackType) -> bool:
+    return str(link.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS
+
+
+def _is_library(filename: str) -> bool:
+    return (
+        "site-packages" in filename
+        or "dist-packages" in filename
+        or filename.startswith(("<frozen ", os.path.dirname(os.__file__) + os.sep))
+    )
+
+
+def _chained(links: list[TracebackType]) -> TracebackType | None:
     result = None
     for link in reversed(links):
         result = type(link)(result, link.tb_frame, link.tb_lasti, link.tb_lineno)

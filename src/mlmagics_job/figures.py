@@ -30,6 +30,8 @@ def show(*_: Any, **__: Any) -> None:
     """Show all open figures and close them."""
     try:
         for manager in Gcf.get_all_fig_managers():
-            display.publish(pictures.bundle(manager.canvas.figure))
+            figure = manager.canvas.figure
+            data, metadata = pictures.bundle(figure)
+            display.publish(data, {**metadata, **pictures.background(figure)})
     finally:
         pyplot.close("all")

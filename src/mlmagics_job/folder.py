@@ -15,7 +15,17 @@ from typing import Any, Dict, List, Optional
 _HIDDEN = re.compile(r"\..*\.tmp|\.mlmagics-project")
 
 
-class OutsideProjectError(ValueError):
+class OwnLines:
+    """For exceptions whose message says it all: a notebook shows the author's lines with it, no library's."""
+
+    def _render_traceback_(self, *_: Any) -> List[str]:
+        from .errors import own_lines
+
+        assert isinstance(self, BaseException)
+        return own_lines(self)
+
+
+class OutsideProjectError(OwnLines, ValueError):
     """The path leads out of the project."""
 
 

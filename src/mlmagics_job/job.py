@@ -25,9 +25,10 @@ def main(kit: str) -> Any:
         code = cell.run(job)
     except SystemExit as ended:
         code = ended.code
-    if "mlmagics_job.figures" in sys.modules:
-        code = _show_figures(job) or code
-    return code
+    try:
+        return _finish(job, code)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _prepare(fd: int, shim: str) -> Any:
@@ -49,7 +50,7 @@ def _prepare(fd: int, shim: str) -> Any:
     sys.argv = [""]
     if os.path.isdir(shim):
         sys.path.append(shim)
-    job = state.Job(order["title"], order["source"], channel, streams, main_module)
+    job = state.Job(order, channel, streams, main_module)
     state.current = job
     late.install(job)
     builtins.display = _display  # type: ignore[attr-defined]
@@ -62,6 +63,16 @@ def _display(*objs: Any, **options: Any) -> Any:
     from mlmagics_job.display import display
 
     return display(*objs, **options)
+
+
+def _finish(job: Any, code: Any) -> Any:
+    if "mlmagics_job.figures" in sys.modules:
+        code = _show_figures(job) or code
+    if job.fetch and not job.in_child and (code is None or (isinstance(code, int) and code == 0)):
+        from mlmagics_job import results
+
+        results.send_all(job)
+    return code
 
 
 def _show_figures(job: Any) -> int:

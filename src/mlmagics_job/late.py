@@ -27,6 +27,7 @@ def install(job: Job) -> None:
     actions = {
         "getpass": _replace_getpass,
         "matplotlib": _choose_backend,
+        "pandas": _show_as_in_notebook,
         "IPython.core.interactiveshell": lambda module: _offer_shell(job, module),
     }
     if "linecache" in sys.modules:
@@ -95,6 +96,12 @@ def _choose_backend(module: Any) -> None:
         from mlmagics_job import pictures
 
         module.use(pictures.BACKEND)
+
+
+def _show_as_in_notebook(module: Any) -> None:
+    # pandas takes a Python without a kernel for a terminal, whose width then decides which columns are seen.
+    if module.get_option("display.max_columns") == 0:
+        module.set_option("display.max_columns", 20)
 
 
 def _offer_shell(job: Job, module: Any) -> None:

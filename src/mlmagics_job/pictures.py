@@ -9,7 +9,9 @@ from mlmagics_job import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Sequence, Tuple
+
+    Bundle = Tuple[dict[str, Any], dict[str, Any]]
 
 BACKEND = "module://mlmagics_job.figures"
 
@@ -23,13 +25,18 @@ def finish() -> None:
         pyplot.show()
 
 
-def bundle(figure: Any) -> dict[str, Any]:
-    """The representations of ``figure``: a picture, unless it is empty, and a line of text."""
+def bundle(figure: Any) -> Bundle:
+    """The representations of ``figure`` and their metadata: a picture, unless it is empty, and a line of text."""
+    job = state.current
+    if job is not None and job.has_shell:
+        # In the formats that the cell has chosen, by %config InlineBackend or set_matplotlib_formats().
+        shown: Bundle = job.shell().display_formatter.format(figure)
+        return shown
     data: dict[str, Any] = {"text/plain": repr(figure)}
     picture = png(figure)
     if picture is not None:
         data["image/png"] = picture
-    return data
+    return data, {}
 
 
 def png(figure: Any) -> bytes | None:
@@ -50,3 +57,23 @@ def png(figure: Any) -> bytes | None:
         dpi=figure.dpi,
     )
     return file.getvalue()
+
+
+def background(figure: Any) -> dict[str, Any]:
+    """Metadata for a transparent figure: which background its labels need to be read."""
+    from matplotlib.colors import to_rgba
+
+    if to_rgba(figure.get_facecolor())[3] >= 0.5:
+        return {}
+    labels = [
+        label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()
+    ]
+    light = {_is_light(to_rgba(label.get_color())) for label in labels}
+    if len(light) != 1:
+        return {}
+    return {"needs_background": "dark" if light.pop() else "light"}
+
+
+def _is_light(colour: Sequence[float]) -> bool:
+    red, green, blue = colour[:3]
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 0.5

@@ -13,13 +13,13 @@ from typing import IO, Any, Callable, Optional
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from .folder import AtomicText, Folder, relative, replace, sync, temporary_beside
+from .folder import AtomicText, Folder, OwnLines, relative, replace, sync, temporary_beside
 
 #: File systems of fsspec that compute their content or reach elsewhere; no root is one of them.
 _REFUSED = ("reference", "simplecache", "filecache", "blockcache", "project", "zip", "tar", "data")
 
 
-class NoProjectError(RuntimeError):
+class NoProjectError(OwnLines, RuntimeError):
     """No project is known here."""
 
 
@@ -128,6 +128,9 @@ class Project:
         self._root = root
         self._filesystem = filesystem
         self._downloads = []  # type: list[str]
+
+    def __repr__(self) -> str:
+        return "<project://>"
 
     def path(self, name: Any, mode: str = "r") -> ProjectPath:
         """A path of this machine for the file ``name`` of the project, for libraries that need one.

@@ -20,6 +20,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.process import system as run_in_terminal
 from traitlets import Type
 from traitlets.config import Config
 
@@ -122,6 +123,20 @@ class JobShell(InteractiveShell):  # type: ignore[misc]
         png = self.display_formatter.formatters["image/png"]
         png.for_type_by_name("matplotlib.figure", "Figure", pictures.png)
 
+    def init_environment(self) -> None:
+        """Let programs at the terminal that ``!command`` gives them wait for nobody who could press a key."""
+        for name, value in (("TERM", "xterm-color"), ("PAGER", "cat"), ("GIT_PAGER", "cat")):
+            os.environ.setdefault(name, value)
+
+    def atexit_operations(self) -> None:
+        """Leave the names of the cell where they are: what it has registered for the end needs them."""
+
+    def system_piped(self, cmd: str) -> None:
+        """Run ``!command``; what it asks is answered by the end of input, as in the cell itself."""
+        self.user_ns["_exit_code"] = run_in_terminal("exec </dev/null; " + self.var_expand(cmd, depth=1))
+
+    system = system_piped
+
     def enable_gui(self, gui: str | None = None) -> None:
         """Nothing to do for pictures; there is no screen for more."""
         if gui:
@@ -138,7 +153,7 @@ class JobShell(InteractiveShell):  # type: ignore[misc]
         if error is None:
             return
         if exc_tuple and not isinstance(error, SyntaxError):
-            errors.print_plainly(error)
+            errors.mention(self._job, error)
             return
         self.failure = error
         if not isinstance(error, SystemExit):
@@ -178,11 +193,26 @@ def create(job: Job) -> JobShell:
     config.HistoryAccessor.enabled = False
     config.HistoryManager.enabled = False
     config.InteractiveShell.warn_venv = False
+    if os.environ.get("NO_COLOR"):
+        config.InteractiveShell.colors = "nocolor"
     # IPython's advice for people at a prompt.
     warnings.filterwarnings("ignore", message="To exit: use", category=UserWarning)
     shell: JobShell = JobShell.instance(job=job, config=config, ipython_dir=folder, user_module=job.main)
     shell.set_hook("show_in_pager", page.as_hook(_show_page), 90)
+    if "InlineBackend" in job.source:
+        _offer_inline_settings(shell)
     return shell
+
+
+def _offer_inline_settings(shell: JobShell) -> None:
+    """Let ``%config InlineBackend.figure_format = ...`` choose how figures are shown."""
+    try:
+        from matplotlib_inline.config import InlineBackend
+    except ImportError:
+        return
+    settings = InlineBackend.instance(parent=shell)
+    settings.shell = shell
+    shell.configurables.append(settings)
 
 
 def _remove(folder: str, pid: int) -> None:

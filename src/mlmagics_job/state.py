@@ -16,19 +16,26 @@ if TYPE_CHECKING:
 #: Folder of the kit's own code; its frames are no news to the author of a cell.
 KIT_CODE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
+#: Addresses only, as long as nobody writes there.
+_RESERVE_BYTES = 1 << 26
+
 
 class Job:
     """What the kit knows about the job, and the ways out of its process."""
 
-    def __init__(self, title: str, source: str, channel: Channel, streams: Pair, main: ModuleType) -> None:
-        self.title = title
-        self.source = source
-        self.filename = "<cell %s>" % title
+    def __init__(self, order: dict[str, Any], channel: Channel, streams: Pair, main: ModuleType) -> None:
+        self.title: str = order["title"]
+        self.source: str = order["source"]
+        #: variables that are kept when the cell has ended well
+        self.fetch: list[str] = order.get("fetch") or []
+        self.filename = "<cell %s>" % self.title
         self.channel = channel
         self.streams = streams
         self.main = main
         self.pid = os.getpid()
         self._shell: Any = None
+        #: given back before an error is reported, for it may be that there is no memory left
+        self.reserve = bytes(_RESERVE_BYTES)
 
     @property
     def in_child(self) -> bool:
@@ -49,7 +56,9 @@ class Job:
 
                 self._shell = create(self)
             except Exception as error:
-                if not (isinstance(error, ModuleNotFoundError) and error.name == "IPython"):
+                if not (
+                    isinstance(error, ModuleNotFoundError) and error.name == "IPython"
+                ) and not isinstance(error, MemoryError):
                     text = "IPython of this environment does not work, going on without it: %s: %s\n"
                     sys.stderr.write(text % (type(error).__name__, error))
         return self._shell or None

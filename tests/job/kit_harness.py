@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ class Runner:
         *,
         python: str = sys.executable,
         env: dict[str, str] | None = None,
+        fetch: Sequence[str] = (),
     ) -> None:
         self.record = Record()
         kind = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM)
@@ -130,7 +131,8 @@ class Runner:
         assert self.process.stdout
         assert self.process.stderr
         self.pipes = {"stdout": self.process.stdout.fileno(), "stderr": self.process.stderr.fileno()}
-        self._send_order({"version": 1, "job_id": 42, "title": TITLE, "source": source})
+        order = {"version": 1, "job_id": 42, "title": TITLE, "source": source, "fetch": list(fetch)}
+        self._send_order(order)
 
     def _send_order(self, order: dict[str, Any]) -> None:
         fd = os.memfd_create("order")

@@ -51,6 +51,32 @@ def test_objects_are_shown_by_their_own_methods(kit: Path, tmp_path: Path, bare_
     assert record.stderr == ""
 
 
+def test_a_broken_representation_is_told_and_fails_nothing(
+    kit: Path, tmp_path: Path, bare_python: str
+) -> None:
+    source = """
+class Broken:
+    def _repr_html_(self): raise ValueError("no html")
+    def _repr_png_(self): raise NotImplementedError
+    def __repr__(self): return "text"
+class Worse:
+    def __repr__(self): raise ValueError("no text")
+display(Broken(), Worse())
+print("on")
+"""
+    record = run_cell(kit, tmp_path, source, python=bare_python)
+    assert record.exit_code == 0
+    assert [line for line in record.stderr.splitlines() if not line.startswith("  ")] == [
+        "Traceback (most recent call last):",
+        "ValueError: no html",
+        "Traceback (most recent call last):",
+        "ValueError: no text",
+    ]
+    assert "mlmagics_job" not in record.stderr
+    assert record.data == [{"text/plain": "text"}]
+    assert record.stdout == "on\n"
+
+
 @pytest.mark.parametrize("source", ["%%time\nprint(1)", "x = 1\n!nvidia-smi", "len?", "y = %pwd"])
 def test_ipython_syntax_is_refused_with_advice(
     kit: Path, tmp_path: Path, bare_python: str, source: str

@@ -74,6 +74,36 @@ def test_a_cell_in_a_shell_can_end_itself(cell: Cell, leave: str) -> None:
     assert record.stdout == record.stderr == ""
 
 
+def test_what_a_cell_registers_for_the_end_finds_its_names(cell: Cell) -> None:
+    record = cell("import atexit\nx = 5\natexit.register(lambda: print('late', x))\n!true")
+    assert record.stdout == "late 5\n"
+    assert record.stderr == ""
+
+
+def test_a_program_at_a_terminal_waits_for_nobody(cell: Cell) -> None:
+    record = cell("!cat\n!echo $PAGER $GIT_PAGER\ndef f(n):\n    !echo in $n\nf(5)\n!false\n_exit_code")
+    assert record.stdout.split("\r\n") == ["cat cat", "in 5", ""]
+    assert record.data == [{"text/plain": "1"}]
+
+
+def test_the_settings_of_figures_are_heard(cell: Cell) -> None:
+    pytest.importorskip("matplotlib")
+    record = cell(
+        "%config InlineBackend.figure_format = 'svg'\nimport matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()"
+    )
+    (data,) = record.data
+    assert sorted(data) == ["image/svg+xml", "text/plain"]
+
+
+def test_a_figure_that_cannot_be_drawn_says_so(cell: Cell) -> None:
+    pytest.importorskip("matplotlib")
+    source = "import matplotlib.pyplot as plt\nplt.title('$\\\\frac$')\nprint('on')\nNone"
+    for cell_source in (source, "%matplotlib inline\n" + source, "!true\n" + source):
+        record = cell(cell_source)
+        assert record.stdout.startswith("on\n")
+        assert "Expected" in record.stderr + str(record.frames("error"))
+
+
 def test_a_failing_script_fails_the_cell(cell: Cell, tmp_path: object) -> None:
     record = cell("%%writefile bad.py\nraise ValueError('in the script')")
     assert record.exit_code == 0
@@ -84,7 +114,8 @@ def test_a_failing_script_fails_the_cell(cell: Cell, tmp_path: object) -> None:
 
 def test_a_broken_representation_is_told_and_fails_nothing(cell: Cell) -> None:
     record = cell("class A:\n    def _repr_html_(self):\n        raise ValueError('broken')\nA()")
-    assert "ValueError: broken" in record.stderr
+    assert "ValueError\x1b[39m: broken" in record.stderr
+    assert "formatters.py" not in record.stderr
     assert "text/plain" in record.data[0]
     assert record.exit_code == 0
 

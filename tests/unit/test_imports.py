@@ -11,7 +11,7 @@ OURS = {"mlmagics", "cluster_agent", "mlmagics_job"}
 SHARED = {
     "cluster_agent",
     "cluster_agent.__version__",
-    *(f"cluster_agent.{name}" for name in ("protocol", "client", "errors", "units")),
+    *(f"cluster_agent.{name}" for name in ("protocol", "client", "errors", "pages", "units")),
 }
 #: Absent on Windows, where the notebook side runs.
 POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
@@ -51,7 +51,7 @@ def test_the_agent_imports_neither_of_the_others(path):
 @pytest.mark.parametrize("path", modules("mlmagics_job"), ids=lambda path: path.name)
 def test_the_kit_needs_nothing_but_the_standard_library(path):
     allowed = set(sys.stdlib_module_names) | {"mlmagics_job"}
-    optional = {"IPython", "fsspec", "matplotlib", "traitlets"}
+    optional = {"IPython", "fsspec", "matplotlib", "matplotlib_inline", "traitlets"}
     for name in imports(path):
         root = name.partition(".")[0]
         assert root in allowed | optional, name
