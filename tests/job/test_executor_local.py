@@ -50,8 +50,8 @@ def executor(tmp_path, runner_kit):
     jobs: list[Supervised] = []
 
     @asynccontextmanager
-    async def opened(spares: int = 2):
-        it = LocalExecutor(runner_kit, spares, log=tmp_path / "supervisors.log")
+    async def opened(spares: int = 2, **options):
+        it = LocalExecutor(runner_kit, spares, log=tmp_path / "supervisors.log", **options)
         await it.open()
         try:
             yield it, jobs
@@ -115,6 +115,25 @@ def test_executor_passes_over_spares_that_have_died(executor, tmp_path):
             assert running.handle.pid not in dead
             await running.wait()
             assert jobs[0].ended().state == "succeeded"
+
+    asyncio.run(scenario())
+
+
+def test_executor_does_not_wait_for_spares_that_were_stopped(executor, tmp_path):
+    async def scenario():
+        async with executor(1, take_s=0.3) as (it, _):
+            [spare] = await eventually(lambda: waiting(tmp_path), "a spare")
+            os.kill(spare, signal.SIGSTOP)
+            order = make_order(tmp_path, "open('ran', 'w')")
+            running = await it.start(order)
+            assert running.handle.pid == spare
+            await asyncio.wait_for(running.wait(), 30)
+            assert not lives(spare)
+            # it had all of the order, and yet it can never begin
+            assert not JobFolder(order.folder).log.exists()
+            other = await eventually(lambda: waiting(tmp_path), "another spare")
+            os.kill(other.copy().pop(), signal.SIGSTOP)
+        assert waiting(tmp_path) == set()
 
     asyncio.run(scenario())
 

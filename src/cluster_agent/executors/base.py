@@ -35,6 +35,14 @@ class Order:
     log_limit_bytes: int = 2 * 2**30
     #: names of the cell's variables to keep as results
     fetch: tuple[str, ...] = ()
+    #: GPUs that it holds, as ``CUDA_VISIBLE_DEVICES`` has them
+    gpu_ids: tuple[str, ...] = ()
+    #: memory that it holds, and whether it is ended when it uses more
+    memory_bytes: int | None = None
+    enforce_memory: bool = False
+    max_processes: int = 4096
+    #: control group in which it gets one of its own
+    cgroup: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

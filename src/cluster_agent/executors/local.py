@@ -12,9 +12,11 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from cluster_agent.executors.base import Handle, Order
+from cluster_agent.executors.groups import kill_group
 from cluster_agent.executors.kit import compile_kit
 from cluster_agent.executors.spares import Spare, Spares, reap
 from cluster_agent.supervisor.identity import boot_id, start_time
@@ -25,6 +27,8 @@ from cluster_agent.supervisor.processes import marked, send
 _POLL_S = 0.2
 #: Compiling leaves the processors to the job that is being started for this long.
 _COMPILE_DELAY_S = 0.5
+#: A supervisor that waits takes a job within a millisecond; one that is stopped, or thrashes, does not.
+TAKE_S = 15.0
 _log = logging.getLogger(__name__)
 
 
@@ -63,10 +67,28 @@ class LocalExecutor:
         Supervisors that are kept waiting.
     log
         File for what supervisors have to say when they cannot say it in a job's log.
+    enforce_memory
+        Whether a job that uses more memory than it holds is ended.
+    cgroup
+        Control group in which each job gets one of its own.
+    take_s
+        How long a spare has to take a job.
     """
 
-    def __init__(self, kit: Path, spares: int = 2, *, log: Path) -> None:
+    def __init__(
+        self,
+        kit: Path,
+        spares: int = 2,
+        *,
+        log: Path,
+        enforce_memory: bool = False,
+        cgroup: Path | None = None,
+        take_s: float = TAKE_S,
+    ) -> None:
         self._kit = kit
+        self._enforce_memory = enforce_memory
+        self._cgroup = cgroup
+        self._take_s = take_s
         self._spares = Spares(spares, log)
         self._boot_id = boot_id()
         #: by interpreter; done once its bytecode is there, or could not be had
@@ -79,11 +101,15 @@ class LocalExecutor:
     async def start(self, order: Order) -> LocalRunning:
         """Hand ``order`` to a supervisor; return once it has all of it.
 
+        A supervisor that does not take it in time is killed; what is returned is then its remains, and the log
+        says whether it had begun.
+
         Raises
         ------
         OSError
             When no supervisor could be started, so that nothing has run.
         """
+        order = replace(order, enforce_memory=self._enforce_memory, cgroup=self._cgroup)
         message = pack(order, self._kit)
         try:
             while True:
@@ -110,6 +136,8 @@ class LocalExecutor:
 
         To be repeated until it returns an empty list: processes may fork meanwhile.
         """
+        if self._cgroup is not None:
+            kill_group(self._cgroup, nonce)
         found = marked(MARK, nonce)
         for pid, started in found.items():
             send(pid, started, signal.SIGKILL)
@@ -140,18 +168,28 @@ class LocalExecutor:
 
     async def _hand_over(self, spare: Spare, message: bytes) -> LocalRunning | None:
         """The supervisor with its job; None when it ended before it had all of it, and so did not begin."""
-        loop = asyncio.get_running_loop()
         started = start_time(spare.pid)
         with spare.channel:
             try:
-                await loop.sock_sendall(spare.channel, message)
-                taken = await loop.sock_recv(spare.channel, 1)
+                taken = await asyncio.wait_for(_offer(spare, message), self._take_s)
             except ConnectionError:
                 taken = b""
+            except asyncio.TimeoutError:
+                _log.error(
+                    "a supervisor (process %d) took no job within %g s; killed", spare.pid, self._take_s
+                )
+                await asyncio.to_thread(spare.kill)
+                taken = b"?"
         if not taken or started is None:
             await asyncio.to_thread(spare.dismiss)
             return None
         return LocalRunning(Handle(pid=spare.pid, pid_started=started, boot_id=self._boot_id))
+
+
+async def _offer(spare: Spare, message: bytes) -> bytes:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(spare.channel, message)
+    return await loop.sock_recv(spare.channel, 1)
 
 
 if sys.platform == "linux":

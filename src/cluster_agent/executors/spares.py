@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from pathlib import Path
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 #: A new spare leaves the processors to the job that took the last one for this long.
 _REFILL_DELAY_S = 0.1
+#: For a spare that is let go: it has nothing to do but to end.
+_DISMISS_S = 5.0
+_DISMISS_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +30,33 @@ class Spare:
     channel: socket.socket
 
     def dismiss(self) -> None:
-        """Let it end, as it does when this end closes, and reap it."""
+        """Let it end, as it does when this end closes, and reap it; one that does not is killed."""
         self.channel.close()
+        deadline = time.monotonic() + _DISMISS_S
+        while time.monotonic() < deadline:
+            if reap(self.pid):
+                return
+            time.sleep(_DISMISS_LOOK_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it, stopped or not, and reap it. Its process id is its own until then."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         reap(self.pid, wait=True)
 
 
-def reap(pid: int, *, wait: bool = False) -> None:
-    """Take the exit of a supervisor if it is a child of this process and has ended, or ``wait`` until it has."""
+def reap(pid: int, *, wait: bool = False) -> bool:
+    """Take the exit of a supervisor if it has ended, or ``wait`` until it has; whether nothing of it is left.
+
+    Nothing is, too, when it is no child of this process.
+    """
     try:
-        os.waitpid(pid, 0 if wait else os.WNOHANG)
+        return os.waitpid(pid, 0 if wait else os.WNOHANG)[0] == pid
     except ChildProcessError:
-        pass
+        return True
 
 
 def spawn(log: Path) -> Spare:

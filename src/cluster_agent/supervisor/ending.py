@@ -7,9 +7,12 @@ import signal
 from dataclasses import dataclass
 
 from cluster_agent.protocol import State
-from cluster_agent.units import format_duration
+from cluster_agent.supervisor.guard import out_of_memory
+from cluster_agent.units import format_duration, format_size
 
 _REASON_LENGTH = 300
+#: Shells add this to the number of the signal that ended a command.
+_SHELLS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,19 @@ class Cause:
 
     state: State
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What is known about a job's memory when it has ended."""
+
+    #: the most that it was seen to use, and what it had asked for
+    peak_bytes: int = 0
+    asked_bytes: int | None = None
+    #: processes that the kernel killed because the job's own group had reached its limit
+    group_kills: int = 0
+    #: processes of this machine that the kernel killed for want of memory meanwhile
+    machine_kills: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +63,12 @@ def never_launched(reason: str) -> Ending:
     return Ending(state=State.FAILED, reason=one_line(reason))
 
 
-def ending(cause: Cause | None, status: int | None, *, error: str | None, oom_kills: int) -> Ending:
+def beyond_its_share(reason: str) -> Cause:
+    """The cause of a job that took more than it may."""
+    return Cause(State.FAILED, one_line(reason))
+
+
+def ending(cause: Cause | None, status: int | None, *, error: str | None, memory: Memory) -> Ending:
     """The ending of a job.
 
     Parameters
@@ -58,8 +79,8 @@ def ending(cause: Cause | None, status: int | None, *, error: str | None, oom_ki
         Wait status of the runner; None when it was given up.
     error
         The last exception that the cell raised, as ``Name: message``.
-    oom_kills
-        Processes of this machine which the kernel killed for memory meanwhile.
+    memory
+        What it used, and whether the kernel had to kill for want of it.
     """
     code = None if status is None else os.waitstatus_to_exitcode(status)
     name = _signal_name(-code) if code is not None and code < 0 else None
@@ -69,11 +90,13 @@ def ending(cause: Cause | None, status: int | None, *, error: str | None, oom_ki
     if exit_code == 0:
         return Ending(state=State.SUCCEEDED, exit_code=0)
     if name is not None:
-        reason = _signal_reason(name, oom_kills)
+        reason = _signal_reason(name, memory)
     elif exit_code == 1 and error:
         reason = one_line(error)
     else:
-        reason = f"it exited with code {exit_code}"
+        reason = _exit_reason(exit_code or 0)
+    if name != "SIGKILL" and memory.group_kills:
+        reason = one_line(f"{reason} (the kernel ended a process of it, as its memory was used up)")
     return Ending(state=State.FAILED, exit_code=exit_code, signal=name, reason=reason)
 
 
@@ -90,7 +113,22 @@ def _signal_name(number: int) -> str:
         return f"SIG{number}"
 
 
-def _signal_reason(name: str, oom_kills: int) -> str:
-    if name == "SIGKILL" and oom_kills:
-        return "it was ended by SIGKILL, and the kernel killed a process for want of memory meanwhile"
-    return f"it was ended by the signal {name}"
+def _signal_reason(name: str, memory: Memory) -> str:
+    told = f"it was ended by the signal {name}"
+    if name != "SIGKILL":
+        return told
+    asked = memory.asked_bytes
+    if memory.group_kills and asked is not None:
+        return out_of_memory(max(memory.peak_bytes, asked), asked)
+    if memory.machine_kills:
+        had_asked = f" and had asked for {format_size(asked)}" if asked is not None else ""
+        used = f": it used up to {format_size(memory.peak_bytes)}{had_asked}" if memory.peak_bytes else ""
+        return f"{told} while the kernel ended processes of this machine for want of memory{used}"
+    return told
+
+
+def _exit_reason(exit_code: int) -> str:
+    told = f"it exited with code {exit_code}"
+    if not _SHELLS < exit_code < _SHELLS + signal.NSIG:
+        return told
+    return f"{told}, by which shells say that a command was ended by {_signal_name(exit_code - _SHELLS)}"

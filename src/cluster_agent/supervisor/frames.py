@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from cluster_agent.protocol import MAX_LINE_BYTES
+from cluster_agent.supervisor.results import ResultFrame
 
 #: A line has room for the head (seq, at, t, type) beside the fields.
 _ROOM = MAX_LINE_BYTES - 1024
 _TEXT_LENGTH = 10_000
+_NAME_LENGTH = 1_000
 _TRACEBACK_ENDS = 40
 _TRACEBACK_LENGTH = 2_000
 #: Kinds of data in one display; each may become a blob.
@@ -39,17 +41,28 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     ename: str = ""
     evalue: str = ""
     traceback: list[str] = []
+    #: what a NameError missed, and the file of an OSError
+    name: str = ""
+    path: str = ""
     values: dict[str, Any] = {}
     step: float | None = None
 
 
+class _Head(msgspec.Struct, frozen=True):
+    type: str
+
+
 _decode = msgspec.json.Decoder(Frame).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_result = msgspec.json.Decoder(ResultFrame).decode
 _encode = msgspec.json.encode
 
 
-def decode_frame(payload: bytes) -> Frame | None:
+def decode_frame(payload: bytes) -> Frame | ResultFrame | None:
     """The frame in ``payload``; None when it is none. NaN and lone surrogates are taken as Python writes them."""
     try:
+        if _decode_head(payload).type == "result":
+            return _decode_result(payload)  # its value stays as it is, however large
         return _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
@@ -92,7 +105,13 @@ def event_fields(frame: Frame) -> dict[str, Any] | None:
             "result": frame.result or None,
         }
     if frame.type == "error":
-        return {"ename": frame.ename, "evalue": frame.evalue, "traceback": frame.traceback}
+        return {
+            "ename": frame.ename,
+            "evalue": frame.evalue,
+            "traceback": frame.traceback,
+            "name": frame.name[:_NAME_LENGTH] or None,
+            "path": frame.path[:_NAME_LENGTH] or None,
+        }
     if frame.type == "clear":
         return {"wait": frame.wait or None}
     if frame.type == "metric":
@@ -128,6 +147,7 @@ def shrink_error(fields: dict[str, Any]) -> dict[str, Any]:
         left_out = len(lines) - 2 * _TRACEBACK_ENDS
         lines = [*lines[:_TRACEBACK_ENDS], f"... {left_out} parts left out ...", *lines[-_TRACEBACK_ENDS:]]
     return {
+        **fields,
         "ename": _cut(fields["ename"], 200),
         "evalue": _cut(fields["evalue"], _TEXT_LENGTH),
         "traceback": lines,

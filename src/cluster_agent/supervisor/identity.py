@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 if sys.platform == "linux":
@@ -23,6 +24,14 @@ if sys.platform == "linux":
         stat = read_stat(pid)
         return stat[1] if stat else None
 
+    def has_ended(pid: int) -> bool:
+        """Whether the process ``pid`` only waits for somebody to take note of its exit."""
+        try:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        return state in {b"Z", b"X"}
+
     def boot_id() -> str:
         """What tells this boot of the machine from every other one."""
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -37,6 +46,22 @@ else:
         except psutil.NoSuchProcess:
             return None
 
+    def has_ended(pid: int) -> bool:
+        """Whether the process ``pid`` only waits for somebody to take note of its exit."""
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
     def boot_id() -> str:
         """What tells this boot of the machine from every other one."""
         return f"boot-{psutil.boot_time():.0f}"
+
+
+def still_there(pids: Iterable[int], started: Iterable[float], boot: str) -> list[int]:
+    """Which of the processes that started then, in the boot ``boot``, have not ended yet."""
+    if boot != boot_id():
+        return []
+    return [
+        pid for pid, at in zip(pids, started, strict=False) if start_time(pid) == at and not has_ended(pid)
+    ]

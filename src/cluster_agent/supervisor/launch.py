@@ -11,6 +11,7 @@ from pathlib import Path
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import JobFolder
 from cluster_agent.supervisor.channels import Control, Pipe, control_pair, send_order
+from cluster_agent.supervisor.group import Group
 from cluster_agent.supervisor.processes import die_with_parent
 
 #: The variable by which processes of a job are known when their supervisor is gone.
@@ -39,8 +40,8 @@ class Runner:
     process: subprocess.Popen[bytes]
 
 
-def launch(order: Order, kit: Path) -> Runner:
-    """Start the runner of ``order``. Call it in the main thread: the runner dies with the thread that forks it.
+def launch(order: Order, kit: Path, group: Group | None = None) -> Runner:
+    """Start the runner of ``order``, in the control group ``group``. Call it in the main thread: the runner dies with the thread that forks it.
 
     Raises
     ------
@@ -52,7 +53,9 @@ def launch(order: Order, kit: Path) -> Runner:
         send_order(ours, order)
         variables = {**order.variables, _CONTROL: str(theirs.fileno()), MARK: order.nonce}
         supervisor = os.getpid()
+        entry = None
         try:
+            entry = group.open() if group is not None else None
             process = subprocess.Popen(
                 [order.python, str(kit / ENTRY)],
                 stdin=subprocess.DEVNULL,
@@ -63,11 +66,14 @@ def launch(order: Order, kit: Path) -> Runner:
                 env=variables,
                 umask=0o077,
                 bufsize=0,
-                preexec_fn=lambda: _settle_in(supervisor),  # noqa: PLW1509
+                preexec_fn=lambda: _settle_in(supervisor, entry),  # noqa: PLW1509
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             ours.close()
             raise LaunchError(f"cannot start {order.python}: {_why(error)}") from error
+        finally:
+            if entry is not None:
+                os.close(entry)
     assert process.stdout is not None
     assert process.stderr is not None
     pipes = (
@@ -79,9 +85,11 @@ def launch(order: Order, kit: Path) -> Runner:
     return Runner(pid=process.pid, pipes=pipes, control=Control(ours), process=process)
 
 
-def _settle_in(supervisor: int) -> None:
+def _settle_in(supervisor: int, group_entry: int | None) -> None:
     """Runs in the forked child, before it becomes the runner."""
     os.setpgid(0, 0)
+    if group_entry is not None:
+        os.write(group_entry, b"0")
     for name in _RESET:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -55,8 +55,8 @@ def main(descriptor: int) -> None:
         if body is None:
             return
         hand_over = unpack(body)
-        if hand_over.version != FOLDER_VERSION:
-            note(f"an agent of another version ({hand_over.version}) has sent an order; not taken")
+        if hand_over.version > FOLDER_VERSION:
+            note(f"a newer agent (version {hand_over.version}) has sent an order; not taken")
             return
         signal.signal(signal.SIGTERM, _nothing)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from cluster_agent.supervisor.identity import start_time
@@ -22,6 +23,8 @@ if sys.platform == "linux":
     RSS_BYTES = 1024
     _SET_PARENT_DEATH_SIGNAL = 1
     _SET_CHILD_SUBREAPER = 36
+    _STOP_ROUNDS = 20
+    _STRIKES = 20
     _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def become_reaper() -> None:
@@ -84,10 +87,62 @@ if sys.platform == "linux":
         finally:
             os.close(descriptor)
 
+    def kill_below() -> None:
+        """Kill everything below this process, also what starts itself again faster than it can be listed.
+
+        All are stopped first, until there is nobody new; then none of them can start another one.
+        """
+        stopped: dict[int, float] = {}
+        for _ in range(_STOP_ROUNDS):
+            found = descendants(os.getpid())
+            fresh = {pid: started for pid, started in found.items() if stopped.get(pid) != started}
+            if not fresh:
+                break
+            _stop_groups(fresh)
+            for pid, started in fresh.items():
+                send(pid, started, signal.SIGSTOP)
+            _stop_children()
+            stopped |= fresh
+        for pid, started in descendants(os.getpid()).items():
+            send(pid, started, signal.SIGKILL)
+
+    def _stop_groups(processes: dict[int, float]) -> None:
+        """Stop the process groups of some processes, each as a whole: nobody escapes from it by forking."""
+        groups = set()
+        for pid in processes:
+            try:
+                groups.add(os.getpgid(pid))
+            except ProcessLookupError:
+                continue
+        for group in groups - {os.getpgid(0)}:
+            _signal(os.killpg, group)
+
+    def _stop_children() -> None:
+        """Stop whoever is a child of this process now, within microseconds: a child is ours until it is reaped."""
+        me = os.getpid()
+        for _ in range(_STRIKES):
+            try:
+                children = Path(f"/proc/{me}/task/{me}/children").read_bytes().split()
+            except OSError:
+                return  # a kernel without this list: then the slower one has to do
+            for pid in reversed(children):
+                _signal(os.kill, int(pid))
+
+    def _signal(how: Callable[[int, int], None], target: int) -> None:
+        try:
+            how(target, signal.SIGSTOP)
+        except (ProcessLookupError, PermissionError):
+            pass
+
 else:
     import psutil
 
     RSS_BYTES = 1
+
+    def kill_below() -> None:
+        """Kill everything below this process."""
+        for pid, started in descendants(os.getpid()).items():
+            send(pid, started, signal.SIGKILL)
 
     def become_reaper() -> None:
         """Orphans go to the first process here; the runner's group is what can be reached of them."""

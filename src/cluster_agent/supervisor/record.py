@@ -10,15 +10,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from cluster_agent.folder import write_durably
+from cluster_agent.executors.base import Order
+from cluster_agent.folder import JobFolder, write_durably
 from cluster_agent.log.append import LogWriter
 from cluster_agent.log.format import LineTooLong
 from cluster_agent.protocol import MAX_LINE_BYTES
 from cluster_agent.supervisor.frames import Frame, event_fields, refusal, shrink_display, shrink_error
 from cluster_agent.supervisor.quota import TAIL_BYTES, Quota, Tail
+from cluster_agent.supervisor.results import ResultFrame, Results
 from cluster_agent.units import format_size
 
 #: Lost events that are told of one by one.
@@ -91,13 +92,15 @@ class Syncer:
 class Recorder:
     """Records output, frames and events. An action that the disk refuses is retried; later ones queue behind it."""
 
-    def __init__(self, writer: LogWriter, blobs: Path, limit_bytes: int, title: str) -> None:
+    def __init__(self, writer: LogWriter, order: Order) -> None:
         #: the last exception that the cell raised
         self.error: str | None = None
         self._writer = writer
-        self._blobs = blobs
-        self._title = title
-        self._quota = Quota(limit_bytes)
+        folder = JobFolder(order.folder)
+        self._blobs = folder.blobs
+        self._results = Results(folder.results, order.fetch)
+        self._title = order.title
+        self._quota = Quota(order.log_limit_bytes)
         self._tails: dict[str, Tail] = {}
         self._dropped: dict[str, int] = {}
         #: events that are missing, beside those beyond the quota
@@ -138,8 +141,11 @@ class Recorder:
             self._do(partial(self._writer.output, stream, data[:admitted]))
         self._do(partial(self._count_only, stream, data[admitted:]))
 
-    def frame(self, frame: Frame, size: int) -> None:
+    def frame(self, frame: Frame | ResultFrame, size: int) -> None:
         """Record a frame of ``size`` bytes."""
+        if isinstance(frame, ResultFrame):
+            self._result(frame)
+            return
         if frame.type == "error":
             self.error = f"{frame.ename}: {frame.evalue}" if frame.evalue else frame.ename
         if frame.type != "display":
@@ -221,6 +227,16 @@ class Recorder:
         pushed_out = tail.add(data)
         if pushed_out:
             self._dropped[stream] += self._writer.drop(stream, pushed_out)
+
+    def _result(self, frame: ResultFrame) -> None:
+        told = self._results.judge(frame)
+        if told is None:
+            self.lost(f"a result {frame.name[:100]!r}, which nobody asked for or which came before")
+            return
+        fields, content = told
+        if content:
+            self._do(partial(self._results.keep, fields["sha256"], content))
+        self.event("result", **fields)
 
     def _append_fitting(self, type: str, fields: dict[str, Any]) -> None:  # noqa: A002
         try:

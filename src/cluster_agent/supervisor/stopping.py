@@ -4,6 +4,7 @@
 
     NONE --begin--> INTERRUPT --grace--> TERMINATE --10 s--> KILL (repeated) --10 s--> GIVEN_UP
       '--the runner has exited, children are left: 0.2 s-----^   5 s then
+      '--it takes more than its share: KILL at once
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ def begin(stop: Stop, now: float, grace_s: float) -> tuple[Stop, Act | None]:
     return stop, None
 
 
+def kill(now: float) -> tuple[Stop, Act]:
+    """Stop at once a job that harms others as long as it lives."""
+    return Stop(Stage.KILL, now + KILL_AGAIN_S, now + KILL_S), Act(signal.SIGKILL)
+
+
 def advance(stop: Stop, now: float, *, runner_alive: bool, tree_alive: bool) -> tuple[Stop, Act | None]:
     """The stop as it stands at ``now``, and the signal that is due."""
     if not tree_alive:
@@ -76,7 +82,7 @@ def advance(stop: Stop, now: float, *, runner_alive: bool, tree_alive: bool) -> 
         term_s = TERM_S if runner_alive else LEFTOVER_TERM_S
         return Stop(Stage.TERMINATE, now + term_s), Act(signal.SIGTERM)
     if stop.stage is Stage.TERMINATE:
-        return Stop(Stage.KILL, now + KILL_AGAIN_S, now + KILL_S), Act(signal.SIGKILL)
+        return kill(now)
     if stop.stage is Stage.KILL and now < stop.give_up_at:
         return replace(stop, until=now + KILL_AGAIN_S), Act(signal.SIGKILL)
     return Stop(Stage.GIVEN_UP), None

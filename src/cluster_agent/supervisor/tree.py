@@ -8,17 +8,20 @@ group stands in.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
-from cluster_agent.supervisor.processes import RSS_BYTES, descendants, send
+from cluster_agent.supervisor.group import Group
+from cluster_agent.supervisor.processes import RSS_BYTES, descendants, kill_below, send
 
 
 class Tree:
     """All processes below this supervisor."""
 
-    def __init__(self, runner: int) -> None:
+    def __init__(self, runner: int, group: Group | None = None) -> None:
         self.runner = runner
+        self._group = group
         #: wait status of the runner, once it was reaped
         self.status: int | None = None
         #: when that was, in monotonic seconds
@@ -47,17 +50,24 @@ class Tree:
         """Send a signal to the runner's process group; it cannot be another's while the runner is not reaped."""
         if self.status is None:
             self._signal_group(number)
+            self._signal_group(signal.SIGCONT)  # what is stopped could not take it
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every process."""
-        for pid, started in descendants(os.getpid()).items():
-            send(pid, started, number)
+        if number == signal.SIGKILL:
+            if self._group is not None:
+                self._group.kill()
+            kill_below()
+        else:
+            for pid, started in descendants(os.getpid()).items():
+                send(pid, started, number)
+                send(pid, started, signal.SIGCONT)
         if sys.platform != "linux":
             self._signal_group(number)
 
-    def left(self) -> list[int]:
-        """Process ids of what is left."""
-        return sorted(descendants(os.getpid()))
+    def left(self) -> dict[int, float]:
+        """What is left: start times by process id."""
+        return dict(sorted(descendants(os.getpid()).items()))
 
     def _group_lives(self) -> bool:
         return self._signal_group(0)

@@ -8,54 +8,44 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from cluster_agent.executors.base import Order
-from cluster_agent.folder import Cancel, JobFolder, Wish
+from cluster_agent.folder import Cancel, JobFolder, allocate
 from cluster_agent.log.append import LogWriter
 from cluster_agent.supervisor import stopping
 from cluster_agent.supervisor.channels import MAX_FRAME_BYTES, Pipe
-from cluster_agent.supervisor.ending import Cause, Ending, cancelled, ending, never_launched, timed_out
+from cluster_agent.supervisor.ending import (
+    Cause,
+    Ending,
+    Memory,
+    beyond_its_share,
+    cancelled,
+    ending,
+    never_launched,
+    timed_out,
+)
 from cluster_agent.supervisor.frames import decode_frame
+from cluster_agent.supervisor.group import Group, confinement
 from cluster_agent.supervisor.identity import boot_id, start_time
 from cluster_agent.supervisor.launch import LaunchError, Runner, launch
 from cluster_agent.supervisor.leftovers import list_leftovers
 from cluster_agent.supervisor.listening import Listener
 from cluster_agent.supervisor.record import Recorder, Syncer, note
+from cluster_agent.supervisor.sampling import Sampler
 from cluster_agent.supervisor.tree import Tree
+from cluster_agent.supervisor.usage import machine_oom_kills
+from cluster_agent.supervisor.wishes import Wishes
 from cluster_agent.units import format_size
 
 #: The wish file is looked at this often, nudged or not; so are exits.
 LOOK_S = 1.0
 #: Frames taken at once before the pipes have their turn.
 _FRAMES = 64
+#: What the pipes may hold at the end, a failure's traceback and `ended`.
+_RESERVE_BYTES = 2 * 2**20
 #: At the end more than a socket holds, but not for ever if somebody who was left behind goes on.
 _LAST_ROUNDS = 64
 _UNREADABLE = f"a frame of the kit that cannot be read, or has more than {format_size(MAX_FRAME_BYTES)}"
 _SHUTDOWN = Cancel(by="the system", reason="the supervisor was asked to end, as when the machine shuts down")
-
-
-class Wishes:
-    """The wish file, read again when it has changed."""
-
-    def __init__(self, folder: JobFolder) -> None:
-        self._folder = folder
-        self._seen: tuple[int, int, int] | None = None
-        self.wish = Wish()
-
-    def read(self) -> Wish:
-        """The wish in force, also as ``wish`` from now on. One that cannot be understood changes nothing."""
-        try:
-            status = self._folder.control.stat()
-            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if seen != self._seen:
-                self.wish = self._folder.read_wish()
-                self._seen = seen
-        except FileNotFoundError:
-            pass
-        except (OSError, msgspec.DecodeError) as error:
-            note(f"cannot read {self._folder.control}: {error}")
-        return self.wish
 
 
 class Watch:
@@ -65,14 +55,16 @@ class Watch:
         self._order = order
         self._folder = JobFolder(order.folder)
         self._writer = writer
-        self._recorder = Recorder(writer, self._folder.blobs, order.log_limit_bytes, order.title)
+        self._recorder = Recorder(writer, order)
         self._syncer = Syncer(writer)
         self._wishes = Wishes(self._folder)
         #: the descriptor that tells numbers of signals that have come
         self._signals = signals
         self._stop = stopping.Stop()
         self._cause: Cause | None = None
+        self._group: Group | None = None
         self._cancel_seen = False
+        self._fault_told = False
         self._look_at = 0.0
 
     def run(self, kit: Path) -> None:
@@ -83,40 +75,51 @@ class Watch:
             self._recorder.event("cancel", by=wish.cancel.by, reason=wish.cancel.reason or None)
             self._end(Ending(state=cause.state, reason=cause.reason), seconds=0.0)
             return
+        self._group = _make_group(self._order)
+        sampler = Sampler(self._order, self._group, self._take_sample)
         self._recorder.event(
             "started",
             pid=os.getpid(),
             pid_started=start_time(os.getpid()),
             boot_id=boot_id(),
             nonce=self._order.nonce,
+            confinement=confinement(self._order, self._group),
         )
         self._recorder.settle()
-        oom_kills = _oom_kills()
+        kills_before = machine_oom_kills()
         began = time.monotonic()
         try:
-            runner = launch(self._order, kit)
+            runner = launch(self._order, kit, self._group)
         except LaunchError as error:
             self._end(never_launched(str(error)), seconds=0.0)
             return
-        tree = Tree(runner.pid)
-        self._follow(runner, tree, began)
+        tree = Tree(runner.pid, self._group)
+        self._keep_room()
+        sampler.begin(began)
+        self._follow(runner, tree, sampler, began)
         self._take_rest(runner)
-        outcome = ending(
-            self._cause, tree.status, error=self._recorder.error, oom_kills=_oom_kills() - oom_kills
+        memory = Memory(
+            peak_bytes=max(tree.peak_memory_bytes, sampler.peak_memory_bytes),
+            asked_bytes=self._order.memory_bytes,
+            group_kills=self._group.oom_kills() if self._group else 0,
+            machine_kills=machine_oom_kills() - kills_before,
         )
+        left = tree.left() if tree.alive else {}
         self._end(
-            outcome,
+            ending(self._cause, tree.status, error=self._recorder.error, memory=memory),
             seconds=(tree.exited_at or time.monotonic()) - began,
-            peak_memory_bytes=tree.peak_memory_bytes or None,
-            left_behind=(tree.left() or None) if tree.alive else None,
+            peak_memory_bytes=memory.peak_bytes or None,
+            left_behind=list(left) or None,
+            left_behind_started=list(left.values()) or None,
         )
 
-    def _follow(self, runner: Runner, tree: Tree, began: float) -> None:
+    def _follow(self, runner: Runner, tree: Tree, sampler: Sampler, began: float) -> None:
         """Record, obey and stop, until the tree is gone or given up."""
         listener = Listener(self._signals, runner.control, runner.pipes)
         while tree.alive and self._stop.stage is not stopping.Stage.GIVEN_UP:
             # while the disk refuses nothing is read, so that the job waits instead of losing output
-            ready = listener.wait(self._patience(tree, began), signals_only=self._recorder.stalled)
+            patience_s = min(self._patience(tree, began), max(0.0, sampler.due - time.monotonic()))
+            ready = listener.wait(patience_s, signals_only=self._recorder.stalled)
             now = time.monotonic()
             if self._signals in ready or now >= self._look_at:
                 self._look(now, tree)
@@ -129,8 +132,9 @@ class Watch:
             for channel in (*runner.pipes, runner.control):
                 if channel in ready and not channel.open:
                     listener.forget(channel)
+            self._measure(now, tree, sampler)
             self._recorder.step(now)
-            self._syncer.step(now)
+            self._sync(now)
 
     def _patience(self, tree: Tree, began: float) -> float:
         """Seconds until something is due that nobody will wake us for."""
@@ -187,6 +191,17 @@ class Watch:
         if first:
             tree.signal_group(signal.SIGINT)
 
+    def _measure(self, now: float, tree: Tree, sampler: Sampler) -> None:
+        """Look at what the job uses, and end it at once when that is too much."""
+        reason = sampler.step(now)
+        if reason is None or self._stop.stage >= stopping.Stage.KILL:
+            return
+        tree.reap()
+        if tree.status is None:
+            self._cause = self._cause or beyond_its_share(reason)
+        self._stop, act = stopping.kill(now)
+        tree.signal_all(act.signal)
+
     # --- what the job says --------------------------------------------------------------------------------
 
     def _take_output(self, pipe: Pipe) -> int:
@@ -213,13 +228,25 @@ class Watch:
             if self._recorder.stalled:
                 return
 
+    def _take_sample(self, values: dict[str, Any]) -> None:
+        if not self._recorder.stalled:
+            self._recorder.event("sample", values=values)
+
     def _take_present(self, runner: Runner) -> None:
         for pipe in runner.pipes:
             if data := pipe.read_present():
                 self._recorder.output(pipe.stream, data)
 
+    def _keep_room(self) -> None:
+        try:
+            allocate(self._folder.reserve, _RESERVE_BYTES)
+        except OSError as error:
+            note(f"{self._order.title}: no room can be kept for the end of its log: {error.strerror}")
+
     def _take_rest(self, runner: Runner) -> None:
         """What the channels still hold. No end is waited for: somebody left behind may keep them open."""
+        # the job may have filled the disk, and now it writes no more
+        self._folder.reserve.unlink(missing_ok=True)
         self._recorder.settle()
         for _ in range(_LAST_ROUNDS):
             if not runner.control.readable():
@@ -227,6 +254,12 @@ class Watch:
             self._take_frames(runner, _FRAMES)
             self._recorder.settle()
         self._take_present(runner)
+
+    def _sync(self, now: float) -> None:
+        self._syncer.step(now)
+        if self._syncer.failure is not None and not self._fault_told:
+            self._fault_told = True
+            self._recorder.event("storage", message=_refused(self._syncer.failure))
 
     # --- the end ------------------------------------------------------------------------------------------
 
@@ -244,20 +277,21 @@ class Watch:
             state=outcome.state,
             exit_code=outcome.exit_code,
             signal=outcome.signal,
-            reason=outcome.reason
-            or (f"the disk refused to keep its log: {failure.strerror}" if failure else None),
+            reason=outcome.reason or (_refused(failure) if failure else None),
             complete=self._recorder.complete and failure is None,
             **facts,
         )
+        if self._group is not None:
+            self._group.remove()
 
 
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for memory since boot; 0 where it does not say."""
+def _make_group(order: Order) -> Group | None:
     try:
-        counters = Path("/proc/vmstat").read_text()
-    except OSError:
-        return 0
-    for line in counters.splitlines():
-        if line.startswith("oom_kill "):
-            return int(line.split()[1])
-    return 0
+        return Group.make(order)
+    except OSError as error:
+        note(f"{order.title}: no control group can be made ({error}), so its limits are watched instead")
+        return None
+
+
+def _refused(error: OSError) -> str:
+    return f"the disk refused to keep its log: {error.strerror}"
