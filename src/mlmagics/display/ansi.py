@@ -6,10 +6,17 @@ import html
 import re
 
 _CODE = re.compile(r"\x1b\[([0-9;:]*)m")
-# Middle tones that can be read on light and on dark ground.
-_COLOURS = (
+# Middle tones, for light and for dark ground; THEMED brings each nearer to the colour of the theme's text.
+_TONES = (
     *("#6b7280", "#c0392b", "#2e8b57", "#a8730b", "#2f6fd0", "#a04bb5", "#12868f", "#8b9099"),
     *("#7f8794", "#d9483b", "#36a264", "#b98512", "#4b86e0", "#b565c9", "#1d9aa3", "#a3a8b0"),
+)
+_COLOURS = tuple(f"var(--mlm{number},{tone})" for number, tone in enumerate(_TONES))
+_TEXT = "var(--jp-content-font-color0,var(--vscode-foreground,#333))"
+#: declarations for an element around the text, so that its colours can be read on the theme's ground
+THEMED = f"--mlmt:{_TEXT};" + ";".join(
+    f"--mlm{number}:color-mix(in srgb,{tone} {70 if number % 8 != 7 else 45}%,{_TEXT})"
+    for number, tone in enumerate(_TONES)
 )
 # Light tones, so that dark text can be read on them whatever the theme is.
 _GROUNDS = ("#9ca3af", "#f0a49b", "#93d1ae", "#e8c268", "#9dbff0", "#d8aee3", "#86cdd3", "#d5d8dd")
@@ -65,13 +72,18 @@ def _after(style: dict[str, str], codes: list[int]) -> dict[str, str]:
         elif code in (38, 48):
             colour = _extended(codes)
             if colour:
-                style["color" if code == 38 else "background"] = colour
+                style["color" if code == 38 else "background"] = _nearer(colour) if code == 38 else colour
         elif code in _SIMPLE:
             name, value = _SIMPLE[code]
             style.pop(name, None)
             if value is not None:
                 style[name] = value
     return style
+
+
+def _nearer(colour: str) -> str:
+    """``colour`` nearer to that of the theme's text, where it is not one of ours that is so anyway."""
+    return colour if colour.startswith("var") else f"color-mix(in srgb,{colour} 65%,var(--mlmt,currentColor))"
 
 
 def _extended(codes: list[int]) -> str | None:

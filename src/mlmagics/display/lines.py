@@ -1,49 +1,29 @@
-"""A job's text as a person sees it: carriage returns folded, colours kept, other escapes gone. Pure."""
+"""A job's text as a person sees it: carriage returns folded, colours kept, other escapes gone. Pure.
+
+Jobs may print gigabytes, so text that holds nothing special passes in blocks of many lines, and only what
+needs a closer look is taken apart.
+"""
 
 from __future__ import annotations
 
 import re
+from itertools import groupby
+
+from mlmagics.display.escapes import ERASE, coloured, style_after, styled, unfinished
+from mlmagics.display.escapes import plain as plain
 
 #: a line without an end is cut into pieces of this many characters
 MAX_LINE = 2**16
 
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-# An escape sequence: CSI, OSC and friends up to their end, or ESC and one character.
-_ESCAPE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\)|\x1b[ -/]*[0-Z\\^-~]", re.DOTALL
-)
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
-_ERASE = re.compile(r"\x1b\[[0-2]?K")
-# Control characters but tab, newline, carriage return, backspace and escape; some terminals obey C1 codes too.
-_CONTROLS = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
-_MOVES = re.compile(r"[\r\b]|\x1b\[[0-2]?K")
-_TOKEN = re.compile(r"\x1b\[[0-9;:]*m|\x1b\[[0-2]?K|.", re.DOTALL)
-#: an unfinished escape longer than this is no escape
-_MAX_HELD = 4096
-
-
-def plain(text: str) -> str:
-    """``text`` without any escape sequence and without control characters but newline and tab."""
-    return _CONTROLS.sub("", _ESCAPE.sub("", text)).replace("\r", "").replace("\b", "").replace("\x1b", "")
-
-
-def coloured(text: str) -> str:
-    """``text`` with colours as its only escape sequences (erasures of a line are kept for the fold)."""
-    if "\x1b" in text:
-        text = _ESCAPE.sub(lambda found: found[0] if _kept(found[0]) else "", text)
-        text = re.sub(r"\x1b(?!\[)", "", text)
-    return _CONTROLS.sub("", text)
-
-
-def _kept(escape: str) -> bool:
-    return bool(_COLOUR.fullmatch(escape) or _ERASE.fullmatch(escape))
+_TOKEN = re.compile(r"\x1b\[[0-9;:]{0,64}m|\x1b\[[0-2]?K|[\r\b]|[^\x1b\r\b]+")
 
 
 class Line:
     """One line of a terminal: what is written after a carriage return overwrites."""
 
     def __init__(self, style: str = "") -> None:
-        self._cells: list[tuple[str, str]] = []
+        self._characters: list[str] = []
+        self._styles: list[str] = []
         self._column = 0
         self._start = style
         #: the colours that are on at its end
@@ -52,51 +32,76 @@ class Line:
         self.volatile = False
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self._characters)
 
     def write(self, text: str) -> None:
         """Put ``text``, which has no newline, where the line's column stands."""
-        for piece in _TOKEN.findall(text):
-            if len(piece) > 1:
+        for piece in _TOKEN.findall(_without_overwritten(text)):
+            if piece[0] == "\x1b":
                 self._escape(piece)
             elif piece == "\r":
                 self._column, self.volatile = 0, True
             elif piece == "\b":
                 self._column, self.volatile = max(0, self._column - 1), True
             else:
-                self._cells[self._column : self._column + 1] = [(piece, self.style)]
-                self._column += 1
+                end = self._column + len(piece)
+                self._characters[self._column : end] = piece
+                self._styles[self._column : end] = [self.style] * len(piece)
+                self._column = end
 
     def _escape(self, piece: str) -> None:
-        if piece.endswith("m"):
-            self.style = style_after(self.style, piece)
+        if piece[-1] == "m":
+            self.style = styled(self.style, piece)
         elif piece == "\x1b[2K":
             # A terminal leaves the column where it is; programs that erase a line go home as well.
-            self._cells, self._column, self.volatile = [], 0, True
+            self._characters, self._styles = [], []
+            self._column, self.volatile = 0, True
         elif piece in ("\x1b[K", "\x1b[0K"):
-            del self._cells[self._column :]
+            del self._characters[self._column :]
+            del self._styles[self._column :]
             self.volatile = True
 
     def __str__(self) -> str:
-        shown, style = [], self._start
-        for character, wanted in [*self._cells, ("", self.style)]:
+        shown, style, start = [], self._start, 0
+        for wanted, run in groupby([*self._styles, self.style]):
             if wanted != style:
                 shown.append(("\x1b[0m" if style else "") + wanted)
                 style = wanted
-            shown.append(character)
+            end = start + len(list(run))
+            shown.append("".join(self._characters[start:end]))
+            start = end
         return "".join(shown)
 
 
-def style_after(style: str, text: str) -> str:
-    """The colours that are on after ``text`` when ``style`` was on before it."""
-    for code in _COLOUR.findall(text):
-        style = "" if re.fullmatch(r"\x1b\[[0:;]*m", code) else style + code
-    # What was switched on again and again without a reset adds nothing.
-    return "".join(dict.fromkeys(_COLOUR.findall(style)))
+def _only_returns(line: str) -> bool:
+    return "\x1b" not in line and "\b" not in line
+
+
+def _overlaid(line: str) -> str:
+    """What is left of a whole line in which nothing but carriage returns goes back."""
+    shown = ""
+    for state in reversed(line.split("\r")):
+        if len(state) > len(shown):
+            shown += state[len(shown) :]
+    return shown
+
+
+def _without_overwritten(text: str) -> str:
+    """``text`` without what later parts of it overwrite; floods of a bar's states come down to the last one."""
+    if "\r" not in text or not _only_returns(text):
+        return text
+    first, *states = text.split("\r")
+    kept: list[str] = []
+    longest = -1
+    for state in reversed(states):
+        if len(state) > longest:
+            kept.append(state)
+            longest = len(state)
+    return "\r".join([first, *reversed(kept)])
 
 
 class Fold:
-    """Text that grows, as whole lines plus the line that is still being written."""
+    """Text that grows, as finished blocks plus the line that is still being written."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -112,51 +117,96 @@ class Fold:
     @property
     def volatile(self) -> bool:
         """Whether the line without an end is one that gets overwritten, as progress bars are."""
-        return self._line is not None and self._line.volatile
+        return self._held.startswith("\r") or (self._line is not None and self._line.volatile)
 
     def feed(self, text: str) -> list[str]:
-        """The lines that ``text`` completes, each with its newline (a cut piece of a huge line has none)."""
-        parts = self._whole(self._held + text).split("\n")
+        """What ``text`` completes: blocks of whole lines, and pieces of a huge line, which have no newline.
+
+        However the same text is cut into calls, lines and pieces are the same.
+        """
+        if self._held:
+            text, self._held = self._held + text, ""
+        if "\x1b" in text:
+            end = unfinished(text)
+            text, self._held = text[:end], text[end:]
+        text = coloured(text)
+        if "\r" in text:
+            if text[-1] == "\r":
+                # it may be half of a line's end
+                text, self._held = text[:-1], "\r" + self._held
+            text = text.replace("\r\n", "\n")
         done: list[str] = []
-        for part in parts[:-1]:
-            self._write(part.removesuffix("\r"), done)
-            done.append(self._take() + "\n")
-        self._write(parts[-1], done)
-        return done
+        if self._line is not None:
+            # only the line that is taken apart already is, not what follows it
+            end = text.find("\n") + 1 or len(text)
+            done, text = self._add_moving(text[:end]), text[end:]
+        return done + (self._add_moving(text) if _moves(text) else self._add(text))
 
     def finish(self) -> str:
         """The line without an end; the fold is empty afterwards."""
         self._held = ""
         return self._take()
 
-    def _whole(self, text: str) -> str:
-        # An escape sequence that is not whole waits for what follows.
-        unfinished = _UNFINISHED.search(text)
-        keep = unfinished.start() if unfinished else len(text)
-        if len(text) - keep > _MAX_HELD:
-            keep = len(text)
-        self._held = text[keep:]
-        return coloured(text[:keep])
+    def _add(self, text: str) -> list[str]:
+        end = text.rfind("\n") + 1
+        if not end:
+            self._text += text
+        else:
+            lines, self._text = self._text + text[:end], text[end:]
+            self._style = style_after(self._style, lines)
+        done = _blocks(lines) if end else []
+        while len(self._text) > MAX_LINE:
+            done.append(self._text[:MAX_LINE])
+            self._text = self._text[MAX_LINE:]
+            self._style = style_after(self._style, done[-1])
+        return done
+
+    def _add_moving(self, text: str) -> list[str]:
+        done: list[str] = []
+        whole: list[str] = []
+        parts = text.split("\n")
+        for number, part in enumerate(parts):
+            if number:
+                whole.append(self._take() + "\n")
+            if self._line is None and not _moves(part):
+                self._text += part
+                continue
+            if self._line is None and number < len(parts) - 1 and _only_returns(self._text + part):
+                self._text = _overlaid(self._text + part)
+                continue
+            if self._line is None:
+                self._line = Line(self._style)
+                self._line.write(self._text)
+                self._text = ""
+            self._line.write(part)
+            if len(self._line) > MAX_LINE:
+                done += [*_blocks("".join(whole)), self._take()]
+                whole = []
+        return [*done, *_blocks("".join(whole))]
 
     def _take(self) -> str:
         taken = self.current
-        if "\x1b" in taken:
-            self._style = style_after(self._style, taken) if self._line is None else self._line.style
+        self._style = style_after(self._style, taken) if self._line is None else self._line.style
         self._text, self._line = "", None
         return taken
 
-    def _write(self, part: str, done: list[str]) -> None:
-        for start in range(0, max(len(part), 1), MAX_LINE):
-            self._put(part[start : start + MAX_LINE])
-            if len(self._line if self._line is not None else self._text) >= MAX_LINE:
-                done.append(self._take())
 
-    def _put(self, part: str) -> None:
-        if self._line is None and not _MOVES.search(part):
-            self._text += part
-            return
-        if self._line is None:
-            self._line = Line(self._style)
-            self._line.write(self._text)
-            self._text = ""
-        self._line.write(part)
+def _moves(text: str) -> bool:
+    """Whether anything in ``text`` goes back on its line."""
+    return "\r" in text or "\b" in text or ("\x1b" in text and ERASE.search(text) is not None)
+
+
+def _blocks(lines: str) -> list[str]:
+    """``lines``, whole ones, in blocks; those that are too long in pieces of their own."""
+    done, start, position = [], 0, 0
+    while len(lines) - position > MAX_LINE:
+        end = lines.rfind("\n", position, position + MAX_LINE + 1) + 1
+        if end:
+            position = end
+            continue
+        if position > start:
+            done.append(lines[start:position])
+        start = position + MAX_LINE
+        done.append(lines[position:start])
+        position = start
+    return [*done, lines[start:]] if start < len(lines) else done

@@ -7,13 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cluster_agent.protocol import ACTIVE, FileEntry, State
+from cluster_agent.protocol import ACTIVE, Info, State
+from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.units import format_duration, format_size
 from mlmagics.cluster.overview import AttachmentRow
+from mlmagics.display.clock import until
 from mlmagics.display.lines import plain
 from mlmagics.job.handle import Job
 
 _MAX_CELL = 100
+#: From here on, and in the last quarter only, the end of a job's time is worth a word.
+_SOON_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,40 @@ def attachments_table(rows: Sequence[AttachmentRow]) -> Table:
     return Table(titles, shown)
 
 
+def cluster_table(row: AttachmentRow, info: Info) -> Table:
+    """What ``%NAME`` shows of a cluster that has answered with ``info``."""
+    round_trip = f", {row.round_trip_ms:.0f} ms" if row.round_trip_ms is not None else ""
+    names = ", ".join(dict.fromkeys(info.gpu_names))
+    gpus = f"{info.gpus_free} of {info.gpus} free" + (f": {names}" if names else "")
+    default = f"{_counted(info.default_gpus, 'GPU')}, {format_duration(info.default_timeout_s)}"
+    rows = [
+        ["GPUs", gpus if info.gpus else "none"],
+        ["CPUs", f"{info.cpus_free} of {info.cpus} free"],
+        ["memory", f"{format_size(info.memory_free_bytes)} of {format_size(info.memory_bytes)} free"],
+        ["queue", f"{info.running} running, {info.queued} waiting"],
+        ["a job gets", f"{default}, where it asks for nothing else"],
+        ["you may", f"{_allowed(info)} ({info.user}, {info.role})"],
+    ]
+    if row.remark:
+        rows.append(["remark", row.remark])
+    return Table([row.name, f"{row.state}, {row.address}{round_trip}"], rows)
+
+
+def _allowed(info: Info) -> str:
+    limits = info.limits
+    longest = format_duration(limits.timeout_s if limits else info.max_timeout_s)
+    at_once = []
+    if limits is not None and limits.gpus is not None:
+        at_once.append(_counted(limits.gpus, "GPU"))
+    if limits is not None and limits.jobs is not None:
+        at_once.append(_counted(limits.jobs, "job"))
+    return ", ".join([f"{longest} a job at most", *([f"{' and '.join(at_once)} at once"] if at_once else [])])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"no {noun}" if count == 0 else f"1 {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def jobs_table(jobs: Sequence[Job], *, users: bool, now: float) -> Table:
     """What ``%jobs`` shows, with the reason of waiting or of a bad end."""
     titles = ["job", "name", "state", "GPUs", "submitted", "waited", "ran", "note"]
@@ -92,10 +130,6 @@ def _job_row(job: Job, now: float) -> list[str]:
     ran = ""
     if info.started_at is not None:
         ran = format_duration(max(0.0, round((info.ended_at or now) - info.started_at, 1)))
-    note = info.waiting_for if info.state in ACTIVE else None
-    if info.state not in (*ACTIVE, State.SUCCEEDED):
-        note = info.reason
-    place = f"place {info.position}" if info.state is State.QUEUED and info.position else ""
     return [
         job.ref,
         info.name,
@@ -104,17 +138,25 @@ def _job_row(job: Job, now: float) -> list[str]:
         day_and_time(info.submitted_at, now),
         format_duration(max(0, round(begun - info.submitted_at))),
         ran,
-        ", ".join(part for part in (place, note) if part),
+        note(job.ref, info, now),
     ]
+
+
+def note(ref: str, info: JobInfo, now: float) -> str:
+    """What there is to say about a job besides its state: why it waits and how long at most, what will end it or did."""
+    if info.state is State.QUEUED:
+        place = f"place {info.position}" if info.position else ""
+        starts = f"starts by {until(info.starts_by, now)}" if info.starts_by else ""
+        return ", ".join(part for part in (place, info.waiting_for, starts) if part)
+    if info.state in ACTIVE:
+        left = (info.deadline_at or float("inf")) - now
+        if 0 < left < min(_SOON_S, info.timeout_s / 4) and not info.stopping:
+            return f"its time is up in {format_duration(max(60, round(left / 60) * 60))}: %extend {ref} 2h"
+        return info.waiting_for or ""
+    return "" if info.state is State.SUCCEEDED else info.reason or ""
 
 
 def day_and_time(at: float, now: float) -> str:
     """The time of day at ``at``, with its date where that is not today's."""
     then, today = time.localtime(at), time.localtime(now)
     return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%d %b %H:%M", then)
-
-
-def files_table(files: Sequence[FileEntry]) -> Table:
-    """What a job left in its working folder."""
-    rows = [[file.path, format_size(file.size)] for file in files if file.type == "file"]
-    return Table(["file", "size"], rows)

@@ -4,40 +4,46 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster_agent.protocol import DONE, Event, State, word
-from mlmagics.display.lines import Fold
+from mlmagics.display.escapes import one_line, shown_text
+from mlmagics.display.figures import Figures
+from mlmagics.display.progress import Progress
+from mlmagics.display.text import Limits, Room, Text
+
+#: So often a change between stdout and stderr begins a new output, as it does in a kernel; after that the two go
+#: on in one, in the order of the log, so that a log line for each print does not make thousands of outputs.
+_MAX_TURNS = 50
+#: Seconds since 1970 that a clock can show.
+_LATEST = 4e9
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much of a job's text is kept for showing; the rest stays with the agent."""
+    """How much of what a job shows is kept for showing; the rest stays with the agent."""
 
     head_lines: int = 4000
     head_chars: int = 800_000
     tail_lines: int = 1000
     tail_chars: int = 200_000
-    displays: int = 500
-
-
-@dataclass(eq=False)
-class Text:
-    """Consecutive output of both streams, in the log's order: first lines, a gap, last lines."""
-
-    head: list[str] = field(default_factory=list)
-    left_out: int = 0
-    tail: deque[str] = field(default_factory=deque)
-    fold: Fold = field(default_factory=Fold)
-    closed: bool = False
+    displays: int = 200
 
     @property
-    def current(self) -> str:
-        """The line that has no end yet."""
-        return self.fold.current
+    def head(self) -> Limits:
+        """Of the first parts of all texts together."""
+        return Limits(self.head_lines, self.head_chars)
+
+    @property
+    def tail(self) -> Limits:
+        """Of the last part of a text."""
+        return Limits(self.tail_lines, self.tail_chars)
+
+    @property
+    def between(self) -> Limits:
+        """Of the last part of a text that a display follows: each of these brings one."""
+        return Limits(min(20, self.tail_lines), min(4000, self.tail_chars))
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,16 @@ class Shown:
 
 @dataclass(frozen=True)
 class Failure:
-    """The exception that ended the cell; ``traceback`` holds its coloured lines."""
+    """The exception that ended the cell; ``traceback`` holds its lines, with colours as their only escapes."""
 
     ename: str
     evalue: str
     traceback: list[str]
+
+    @property
+    def text(self) -> str:
+        """The traceback, or what there is of it."""
+        return "\n".join(self.traceback) or f"{self.ename}: {self.evalue}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,15 @@ class LeftFile:
 
     path: str
     size: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A variable that the job was asked to keep; ``reason`` says why it was not."""
+
+    name: str
+    size: int
+    reason: str | None
 
 
 Item = Text | Shown | Failure
@@ -79,27 +99,33 @@ class View:
         self.stopping = False
         self.position: int | None = None
         self.waiting_for: str | None = None
+        #: when a queued job starts at the latest, Unix seconds
+        self.starts_by: float | None = None
         #: what the agent says about the present, such as a disk that refuses
         self.message: str | None = None
         self.items: list[Item] = []
         #: grows with each clear_output: what was shown before is void
         self.generation = 0
-        self.lines = 0
-        self.left_out = 0
         self.displays_left_out = 0
         self.dropped_bytes = 0
         self.error: Event | None = None
-        self.metric: dict[str, Any] = {}
+        #: what it tells in numbers
+        self.figures = Figures()
         self.files: list[LeftFile] = []
+        self.results: list[Kept] = []
         self.started_at: float | None = None
         self.ended: Event | None = None
         #: wall clock of the last line that came, stored or not
         self.as_of = 0.0
-        self._budget = budget or Budget()
-        self._head_lines = self._head_chars = 0
-        self._tail: deque[Text] = deque()
-        self._tail_lines = self._tail_chars = 0
+        self.budget = budget or Budget()
         self._clear_next = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._room = Room(self.budget.head)
+        self._turns = 0
+        #: places of what was displayed under an id
+        self._ids: dict[str, list[int]] = {}
         self._displays = 0
 
     @property
@@ -112,36 +138,51 @@ class View:
         """Whether the job has ended and everything it showed is here."""
         return self.ended is not None
 
+    @property
+    def progress(self) -> Progress | None:
+        """How far the job said last that it is."""
+        return self.figures.progress
+
+    @property
+    def left_out(self) -> int:
+        """Lines of text that are not shown."""
+        return sum(item.left_out for item in self.items if isinstance(item, Text))
+
+    @property
+    def overflows(self) -> bool:
+        """Whether new text is not shown any more, but for the last of it."""
+        return self._room.full
+
     def feed(self, event: Event) -> None:
         """Take one more event; types that are not known change nothing."""
-        self.as_of = max(self.as_of, event.at)
+        if self.as_of < event.at < _LATEST:
+            self.as_of = event.at
+        self.figures.feed(event)
         take = getattr(self, f"_on_{event.type}", None)
         if take is not None:
             take(event)
+
+    def skip(self, stream: str, lines: int) -> None:
+        """Take note of ``lines`` ends of lines of ``stream`` that were not read, behind all that was."""
+        self._text(stream).skip(lines)
 
     def last_lines(self, count: int) -> list[str]:
         """The last ``count`` lines of text, the unfinished one included, without their newlines."""
         found: list[str] = []
         for item in reversed(self.items):
-            if isinstance(item, Text):
-                found.extend(line.removesuffix("\n") for line in _backwards(item))
-                if len(found) >= count:
-                    break
-        return found[count - 1 :: -1] if len(found) >= count else found[::-1]
+            if isinstance(item, Text) and len(found) < count:
+                found = [*item.last_lines(count - len(found)), *found]
+        return found
 
     def close(self) -> None:
-        """Say that no more text joins the last item, as the end of a stream does."""
-        if self.items and isinstance(self.items[-1], Text) and not self.items[-1].closed:
-            text = self.items[-1]
-            text.closed = True
-            last = text.fold.finish()
-            if last:
-                self._add_line(text, last)
+        """Say that nothing more comes, as the end of a stream does."""
+        self._close_text(self.budget.tail)
 
     def _on_queue(self, event: Event) -> None:
         if self.state is State.QUEUED:
             self.state = event.state or self.state
             self.position, self.waiting_for = event.position, event.waiting_for
+            self.starts_by = event.starts_by
 
     def _on_heartbeat(self, event: Event) -> None:
         self.message = event.message
@@ -151,7 +192,7 @@ class View:
 
     def _on_started(self, event: Event) -> None:
         self.state, self.message, self.started_at = State.RUNNING, None, event.at
-        self.position = self.waiting_for = None
+        self.position = self.waiting_for = self.starts_by = None
 
     def _on_cancel(self, event: Event) -> None:
         self.stopping = True
@@ -159,12 +200,8 @@ class View:
 
     def _on_output(self, event: Event) -> None:
         self._clear_if_due()
-        if not self.items or not isinstance(self.items[-1], Text):
-            self.items.append(Text())
-        text = self.items[-1]
-        assert isinstance(text, Text)
-        for line in text.fold.feed(_characters(event)):
-            self._add_line(text, line)
+        stream = event.stream or "stdout"
+        self._text(stream).feed(stream, _characters(event))
 
     def _on_display(self, event: Event) -> None:
         shown = Shown(
@@ -175,15 +212,23 @@ class View:
             result=event.result,
         )
         if event.update:
-            self.items = [_updated(item, shown) for item in self.items]
+            self._update(shown)
             return
         self._clear_if_due()
-        if self._displays >= self._budget.displays:
+        if self._displays >= self.budget.displays:
             self.displays_left_out += 1
             return
         self._displays += 1
-        self.close()
+        self._close_text(self.budget.between)
+        if shown.display_id is not None:
+            self._ids.setdefault(shown.display_id, []).append(len(self.items))
         self.items.append(shown)
+
+    def _update(self, shown: Shown) -> None:
+        for place in self._ids.get(shown.display_id or "", []):
+            old = self.items[place]
+            assert isinstance(old, Shown)
+            self.items[place] = replace(shown, result=old.result)
 
     def _on_clear(self, event: Event) -> None:
         self._clear_next = True
@@ -192,15 +237,18 @@ class View:
 
     def _on_error(self, event: Event) -> None:
         self._clear_if_due()
-        self.close()
+        self._close_text(self.budget.tail)
         self.error = event
-        self.items.append(Failure(event.ename or "Error", event.evalue or "", event.traceback or []))
-
-    def _on_metric(self, event: Event) -> None:
-        self.metric = {**self.metric, **(event.values or {})}
+        traceback = [shown_text(line) for line in event.traceback or []]
+        self.items.append(
+            Failure(one_line(event.ename or "Error"), shown_text(event.evalue or ""), traceback)
+        )
 
     def _on_file(self, event: Event) -> None:
         self.files.append(LeftFile(event.path or "", event.size or 0))
+
+    def _on_result(self, event: Event) -> None:
+        self.results.append(Kept(event.name or "", event.size or 0, event.reason))
 
     def _on_dropped(self, event: Event) -> None:
         self.dropped_bytes += event.count or 0
@@ -216,31 +264,26 @@ class View:
             return
         self._clear_next = False
         self.items, self.generation = [], self.generation + 1
-        self._head_lines = self._head_chars = self._tail_lines = self._tail_chars = 0
-        self._tail.clear()
-        self._displays = self.displays_left_out = self.left_out = 0
+        self.displays_left_out = 0
         self.error = None
+        self._begin()
 
-    def _add_line(self, text: Text, line: str) -> None:
-        budget = self._budget
-        self.lines += 1
-        if self._head_lines < budget.head_lines and self._head_chars + len(line) <= budget.head_chars:
-            text.head.append(line)
-            self._head_lines += 1
-            self._head_chars += len(line)
-            return
-        # From the first line that goes to the tail on, all do: the head never continues after a gap.
-        self._head_lines = budget.head_lines
-        text.tail.append(line)
-        self._tail.append(text)
-        self._tail_lines += 1
-        self._tail_chars += len(line)
-        while self._tail_lines > budget.tail_lines or self._tail_chars > budget.tail_chars:
-            oldest = self._tail.popleft()
-            self._tail_chars -= len(oldest.tail.popleft())
-            self._tail_lines -= 1
-            oldest.left_out += 1
-            self.left_out += 1
+    def _text(self, stream: str) -> Text:
+        """The text that more of ``stream`` belongs to."""
+        last = self.items[-1] if self.items else None
+        if isinstance(last, Text) and not last.closed:
+            if last.stream == stream or self._room.full or self._turns >= _MAX_TURNS:
+                return last
+            self._turns += 1
+            self._close_text(self.budget.tail)
+        text = Text(stream, self._room, self.budget.tail)
+        self.items.append(text)
+        return text
+
+    def _close_text(self, limits: Limits) -> None:
+        last = self.items[-1] if self.items else None
+        if isinstance(last, Text) and not last.closed:
+            last.close(limits)
 
 
 def _characters(event: Event) -> str:
@@ -250,16 +293,3 @@ def _characters(event: Event) -> str:
         return base64.b64decode(event.base64).decode("utf-8", "replace")
     except binascii.Error:
         return ""
-
-
-def _updated(item: Item, new: Shown) -> Item:
-    if not isinstance(item, Shown) or new.display_id is None or item.display_id != new.display_id:
-        return item
-    return replace(new, result=item.result)
-
-
-def _backwards(text: Text) -> Iterator[str]:
-    if text.current:
-        yield text.current
-    yield from reversed(text.tail)
-    yield from reversed(text.head)

@@ -6,11 +6,12 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from cluster_agent.protocol import State
+from cluster_agent.protocol import DONE, State
 from cluster_agent.units import format_size
-from mlmagics.display.changes import Changes, Raised
-from mlmagics.display.lines import plain
-from mlmagics.display.place import Place
+from mlmagics.display.clock import clock as clock
+from mlmagics.display.clock import until
+from mlmagics.display.drawing import Drawing
+from mlmagics.display.reading import Reader
 from mlmagics.display.view import View
 from mlmagics.display.writing import Canvas
 from mlmagics.errors import UserError
@@ -19,11 +20,9 @@ from mlmagics.job.handle import Job
 
 #: A cell is written to at most this often.
 _TICK_S = 0.1
-_STATUS_S = 1.0
 #: Trouble shorter than this is not worth a line.
 _TROUBLE_S = 5.0
 _QUIET_S = 2.0
-_LAST_CHARS = 160
 
 
 class StoppedWatching(UserError):
@@ -31,19 +30,22 @@ class StoppedWatching(UserError):
 
     code = "stopped_watching"
 
-    def __init__(self, ref: str) -> None:
+    def __init__(self, ref: str, *, ended: bool = False) -> None:
+        if ended:
+            super().__init__(f"stopped showing {ref}, which has ended. To see it again: %logs {ref}")
+            return
         super().__init__(
             f"stopped watching {ref}, which goes on. To come back: %logs {ref}   To cancel it: %cancel {ref}"
         )
 
 
 @contextlib.contextmanager
-def stoppable(ref: str) -> Iterator[None]:
-    """Turn an interrupt into the line that says how to come back to ``ref``."""
+def stoppable(ref: str, job: Job | None = None) -> Iterator[None]:
+    """Turn an interrupt into the line that says how to come back to ``ref``; ``job`` may have ended by then."""
     try:
         yield
     except KeyboardInterrupt:
-        raise StoppedWatching(ref) from None
+        raise StoppedWatching(ref, ended=job is not None and job.info.state in DONE) from None
 
 
 class Watch:
@@ -52,7 +54,7 @@ class Watch:
     Parameters
     ----------
     raises
-        Whether the cell will raise the job's own error at the end, so that it is not written as text as well.
+        Whether the cell will raise the job's own error at the end.
     """
 
     def __init__(self, job: Job, canvas: Canvas, feed: Feed, view: View, *, raises: bool) -> None:
@@ -60,11 +62,12 @@ class Watch:
         self._job = job
         self._canvas = canvas
         self._feed = feed
-        self._raises = raises
-        self._changes = Changes(job.ref, redraw=canvas.place is not Place.HEADLESS)
-        self._written_at = self._status_at = 0.0
+        self._reader = Reader(job, feed, view)
+        self._drawing = Drawing(canvas, view, job.ref, raises=raises)
+        self._written_at = 0.0
         self._event_at = time.monotonic()
-        self._told_state = ""
+        #: place, reason and message of the last line about the queue
+        self._told_why: tuple[int | None, str | None, str | None] | None = None
         # most jobs start at once; the queue is worth a line only when they do not
         self._quiet_until = time.monotonic() + _QUIET_S
         self._trouble_since: float | None = None
@@ -91,56 +94,46 @@ class Watch:
         limit = time.monotonic() + limit_s
         while not self.view.done and time.monotonic() < limit:
             self._read_until(min(time.monotonic() + 1.0, limit), patient=False)
-            self._read_until(self._written_at + _TICK_S, patient=True)
+            pause_s = max(self._written_at + _TICK_S - time.monotonic(), self._canvas.wait_s)
+            self._read_until(min(time.monotonic() + pause_s, limit), patient=True)
             self._tell_state()
-            self.show()
+            self._written_at = time.monotonic()
+            self._drawing.some()
         self.show()
         return self.view.done
 
+    def show(self) -> None:
+        """Write all that was gathered since the last time."""
+        self._drawing.all()
+
     def _read_until(self, deadline: float, *, patient: bool) -> None:
-        """Take events until ``deadline``; when not ``patient``, only until one has come."""
+        """Take events until ``deadline``; when not ``patient``, only until some have come."""
         while not self.view.done:
             left = deadline - time.monotonic()
-            event = self._feed.get(max(0.0, left))
-            if event is not None:
-                self.view.feed(event)
+            came = self._reader.read(max(0.0, left))
+            if came:
                 self._event_at = time.monotonic()
-            elif self._feed.done:
+            elif self._feed.done and not self.view.done:
                 raise self._feed.error or UserError(
                     f"the log of {self._job.ref} broke off: %logs {self._job.ref}"
                 )
             self._tell_trouble()
-            if left <= 0 or (event is not None and not patient):
+            if left <= 0 or (came and not patient):
                 return
-
-    def show(self) -> None:
-        """Write what was gathered since the last time."""
-        for change in self._changes.since_last(self.view):
-            if not (self._raises and isinstance(change, Raised)):
-                self._canvas.apply(change)
-        self._written_at = time.monotonic()
-        if self.view.left_out and not self.view.done and self._written_at > self._status_at + _STATUS_S:
-            self._status_at = self._written_at
-            last = plain("".join(self.view.last_lines(1)))[:_LAST_CHARS]
-            self._canvas.status(
-                f"... {self.view.left_out:,} more lines, as of {clock()}, shown at the end or by "
-                f"%logs {self._job.ref} --save FILE; last: {last}"
-            )
-        elif self.view.done and self._status_at and self._canvas.place is Place.NOTEBOOK:
-            self._canvas.status("")
 
     def _tell_state(self) -> None:
         if self.view.state not in (State.QUEUED, State.PREPARING):
-            if self._told_state and self.view.state is State.RUNNING:
+            if self._told_why and self.view.state is State.RUNNING:
                 self._canvas.line(f"Job {self._job.ref}: running")
-                self._told_state = ""
+                self._told_why = None
             return
-        now = f"Job {self._job.ref}: {state_line(self.view)}"
-        if time.monotonic() < self._quiet_until:
+        view = self.view
+        # when it starts at the latest may move all the time, which alone is not worth a line
+        why = (view.position, view.waiting_for, view.message)
+        if time.monotonic() < self._quiet_until or why == self._told_why or not any(why):
             return
-        if now != self._told_state and (self.view.position or self.view.message or self.view.waiting_for):
-            self._told_state = now
-            self._canvas.line(now)
+        self._told_why = why
+        self._canvas.line(f"Job {self._job.ref}: {state_line(view)}")
 
     def _tell_trouble(self) -> None:
         if self._feed.trouble is None:
@@ -158,19 +151,15 @@ class Watch:
             )
 
 
-def clock(at: float | None = None) -> str:
-    """The time of day at ``at``, or now, as cards and lines show it."""
-    return time.strftime("%H:%M:%S", time.localtime(at))
-
-
 def state_line(view: View) -> str:
     """The state in lower case with what is known about why it is so."""
     shown = view.word.lower()
     if view.state is State.QUEUED:
         if view.position:
             shown += f", place {view.position}"
-        if view.waiting_for:
-            shown += f": {view.waiting_for}"
+        why = [view.waiting_for or "", f"starts by {until(view.starts_by)}" if view.starts_by else ""]
+        if any(why):
+            shown += f": {'; '.join(filter(None, why))}"
     elif view.message:
         shown += f": {view.message}"
     return shown

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlmagics.display.changes import Change, Clear, Raised, Show, Update, Write
-from mlmagics.display.mime import shown_bundle
+import msgspec
+
+from mlmagics.display.changes import Change, Clear, Raised, Rest, Show, Update, Write
+from mlmagics.display.escapes import plain
+from mlmagics.display.mime import can_be_shown, shown_bundle, shown_metadata
+from mlmagics.display.pace import Pace, message_bytes
 from mlmagics.display.place import Place
 from mlmagics.display.tables import Table
 from mlmagics.display.view import Shown
 from mlmagics.errors import UserError
 
-#: Jupyter Server drops what comes faster than 1 MB or 1,000 messages a second, for good.
-_CHARS_PER_S = 500_000
+#: Text goes out in messages of so many characters.
 _PIECE = 50_000
+#: What all displays of a cell may have together; a notebook file has to hold it.
+_MAX_SHOWN = 20_000_000
+_REST_EVERY_S = 1.0
+_STATUS_CHARS = 100
 
 
 def say(line: str) -> None:
@@ -33,6 +41,11 @@ def show_table(shell: Any, table: Table) -> None:
         say(table.as_text())
     else:
         shell.display_pub.publish(table.bundle())
+
+
+def colours_wanted(*, kernel: bool, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether colours are shown: not where somebody asked for none, nor in a file or a pipe."""
+    return not environ.get("NO_COLOR") and (kernel or sys.stdout.isatty())
 
 
 class Canvas:
@@ -53,97 +66,156 @@ class Canvas:
     def __init__(self, shell: Any, place: Place, blob: Callable[[str], bytes], *, foreign: bool) -> None:
         self.place = place
         self._shell = shell
+        self._kernel = getattr(shell, "kernel", None) is not None
         self._blob = blob
         self._foreign = foreign
+        self._colours = colours_wanted(kernel=self._kernel)
+        self._pace = Pace()
         self._area = uuid.uuid4().hex
         self._heading: list[str] = []
-        self._at_line_start = True
-        self._has_status = False
-        self._free_at = 0.0
+        #: the stream with a line that has no end yet
+        self._open: str | None = None
+        self._status = ""
+        self._rests: set[int] = set()
+        self._rest_at = 0.0
+        #: sizes of what is shown, by place
+        self._sizes: dict[int, int] = {}
+
+    @property
+    def redraws(self) -> bool:
+        """Whether somebody sees a line grow that gets overwritten."""
+        return self.place is Place.NOTEBOOK or (self.place is Place.TERMINAL and sys.stdout.isatty())
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds until more may be written."""
+        return self._pace.wait_s if self._kernel else 0.0
 
     def heading(self, line: str) -> None:
         """A line above the output, which stays when the job clears its output."""
         self._heading.append(line)
-        self.line(line)
+        # not flushed: it goes out with what follows, or by itself in a moment
+        sys.stdout.write(f"{line}\n")
 
     def line(self, line: str) -> None:
         """A line of our own, on a line of its own."""
-        self._write(line + "\n" if self._at_line_start else f"\n{line}\n")
-
-    def status(self, text: str) -> None:
-        """Show ``text`` in one place that is overwritten; where there is no such place, the first one is printed."""
-        if self.place is Place.NOTEBOOK:
-            known, self._has_status = self._has_status, True
-            transient = {"display_id": f"mlmagics-{self._area}-status"}
-            self._shell.display_pub.publish({"text/plain": text}, transient=transient, update=known)
-        elif not self._has_status:
-            self._has_status = True
-            self.line(text)
+        self._write(self._break("stdout") + line + "\n")
 
     def apply(self, change: Change) -> None:
-        """Make ``change`` visible; takes as long as the pace asks for."""
+        """Make ``change`` visible."""
         if isinstance(change, Write):
-            for start in range(0, len(change.text), _PIECE):
-                self._write(change.text[start : start + _PIECE])
+            self._write(change.text, change.stream)
+        elif isinstance(change, Rest):
+            self._show_rest(change)
         elif isinstance(change, Show | Update):
-            self._publish(change)
+            self._show(change)
         elif isinstance(change, Clear):
             self._clear()
         elif isinstance(change, Raised):
-            self.line(
-                "\n".join(change.failure.traceback) or f"{change.failure.ename}: {change.failure.evalue}"
-            )
+            self.line(change.failure.text)
 
-    def _write(self, text: str) -> None:
-        if not text:
+    def _write(self, text: str, stream: str = "stdout") -> None:
+        self._erase_status()
+        if not self._colours:
+            text = plain(text) if "\r" not in text else "\r".join(plain(part) for part in text.split("\r"))
+        out = sys.stderr if stream == "stderr" else sys.stdout
+        for start in range(0, len(text), _PIECE):
+            piece = text[start : start + _PIECE]
+            if start and self._kernel:
+                self._pace.wait()
+            out.write(piece)
+            out.flush()
+            self._pace.sent(message_bytes(piece))
+        if text:
+            self._open = None if text.endswith(("\n", "\r")) else stream
+
+    def _break(self, stream: str) -> str:
+        """What ends the line that has no end yet, if the next text of ``stream`` would go on with it."""
+        # in a notebook another stream is another output
+        return "\n" if self._open is not None and (self._open == stream or not self._kernel) else ""
+
+    def _show_rest(self, rest: Rest) -> None:
+        if not rest.final and time.monotonic() < self._rest_at + _REST_EVERY_S:
             return
-        sys.stdout.write(text)
+        if self.place is Place.NOTEBOOK:
+            self._rest_at = time.monotonic()
+            known = rest.place in self._rests
+            self._rests.add(rest.place)
+            text = rest.note + rest.text
+            self._publish({"text/plain": text.removesuffix("\n")}, {}, f"rest-{rest.place}", update=known)
+        elif rest.final:
+            self._write((self._break("stdout") + rest.note if rest.note else "") + rest.text)
+        elif self.redraws:
+            self._rest_at = time.monotonic()
+            self._show_status(rest)
+
+    def _show_status(self, rest: Rest) -> None:
+        """One line of a terminal that is overwritten in its place."""
+        last = plain(rest.text).rstrip("\n").rpartition("\n")[2]
+        text = f"{rest.note.rstrip()} {last}"[:_STATUS_CHARS]
+        sys.stdout.write(f"\r{text}{' ' * (len(self._status) - len(text))}")
         sys.stdout.flush()
-        self._at_line_start = text.endswith("\n")
-        self._pace(len(text))
+        self._status = text
 
-    def _publish(self, change: Show | Update) -> None:
+    def _erase_status(self) -> None:
+        if self._status:
+            sys.stdout.write(f"\r{' ' * len(self._status)}\r")
+            self._status = ""
+
+    def _show(self, change: Show | Update) -> None:
         bundle = shown_bundle(whole_data(change.shown, self._blob), foreign=self._foreign)
-        if self.place is not Place.NOTEBOOK and self._plain_only():
-            if isinstance(change, Show) or change.shown.display_id:
-                self.line(str(bundle.get("text/plain", f"<{', '.join(sorted(bundle))}>")))
+        if not self._kernel:
+            self.line(str(bundle.get("text/plain", f"<{', '.join(sorted(bundle))}>")))
             return
-        metadata = {mime: extra for mime, extra in change.shown.metadata.items() if mime in bundle}
-        self._shell.display_pub.publish(
-            bundle,
-            metadata,
-            transient={"display_id": f"mlmagics-{self._area}-{change.place}"},
-            update=isinstance(change, Update),
-        )
-        self._pace(sum(len(content) for content in bundle.values() if isinstance(content, str)))
+        size = _size(bundle)
+        if size + sum(self._sizes.values()) - self._sizes.get(change.place, 0) > _MAX_SHOWN:
+            types = ", ".join(sorted(bundle))
+            bundle = {"text/plain": f"<left out: {types}; the cell is full, the job's page has it>"}
+            size = 0
+        self._sizes[change.place] = size
+        metadata = shown_metadata(bundle, change.shown.metadata)
+        self._publish(bundle, metadata, str(change.place), update=isinstance(change, Update))
 
-    def _plain_only(self) -> bool:
-        return getattr(self._shell, "kernel", None) is None
+    def _publish(self, bundle: dict[str, Any], metadata: dict[str, Any], name: str, *, update: bool) -> None:
+        if not self._colours and "text/plain" in bundle:
+            bundle = {**bundle, "text/plain": plain(bundle["text/plain"])}
+        transient = {"display_id": f"mlmagics-{self._area}-{name}"}
+        self._shell.display_pub.publish(bundle, metadata, transient=transient, update=update)
+        self._pace.sent(_size(bundle), text=False)
+        if not update:
+            self._open = None
 
     def _clear(self) -> None:
-        if self._plain_only():
+        if not self._kernel:
             return
         self._shell.display_pub.clear_output(wait=True)
-        self._at_line_start = True
-        for line in self._heading:
-            self.line(line)
+        self._pace.sent(0)
+        self._open = None
+        self._rests.clear()
+        self._sizes.clear()
+        self._write("".join(f"{line}\n" for line in self._heading))
 
-    def _pace(self, chars: int) -> None:
-        if self.place is not Place.NOTEBOOK:
-            return
-        now = time.monotonic()
-        if self._free_at > now:
-            time.sleep(self._free_at - now)
-        self._free_at = max(now, self._free_at) + max(0.001, chars / _CHARS_PER_S)
+
+def _size(bundle: dict[str, Any]) -> int:
+    return sum(len(content) for content in bundle.values() if isinstance(content, str))
 
 
 def whole_data(shown: Shown, blob: Callable[[str], bytes]) -> dict[str, Any]:
     """The MIME bundle of ``shown`` with what was too large for the log fetched from the agent."""
     data = dict(shown.data)
     for mime, sha256 in shown.blobs.items():
+        if not can_be_shown(mime):
+            data[mime] = ""
+            continue
         try:
-            text = blob(sha256).decode("utf-8")
-            data[mime] = json.loads(text) if mime.endswith("json") else text
-        except (UserError, ValueError) as error:
+            data[mime] = _fetched(mime, sha256, blob)
+        except (UserError, ValueError, msgspec.MsgspecError, RecursionError) as error:
             data.setdefault("text/plain", f"<{mime} cannot be shown: {error}>")
     return data
+
+
+def _fetched(mime: str, sha256: str, blob: Callable[[str], bytes]) -> Any:
+    content = blob(sha256)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("what the agent sent is not what the job displayed")
+    return msgspec.json.decode(content) if mime.endswith("json") else content.decode("utf-8")

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from cluster_agent.client import Hook
 from cluster_agent.protocol import Event
 from mlmagics.errors import UserError
 
 if TYPE_CHECKING:
     from mlmagics.job.handle import Job
 
-#: Events that may wait to be read; the thread stops reading from the network beyond it.
-_MAX_WAITING = 2000
+#: Characters of events that may wait to be read; the thread stops reading from the network beyond it.
+_MAX_WAITING = 4_000_000
+#: Characters of events that are taken at once.
+_MAX_TAKEN = 1_000_000
+#: An event takes about this much beside its text.
+_EVENT_CHARS = 300
+#: Waits are cut into pieces of this length: a longer one cannot be interrupted on Windows.
 _LOOK_S = 0.2
 
 
@@ -27,13 +34,16 @@ class Feed:
         #: why there are no events at present; None while the connection stands
         self.trouble: str | None = None
         self._job = job
-        self._events: queue.Queue[Event | None] = queue.Queue(_MAX_WAITING)
+        # It survives an interrupt at any moment, which queues with locks in Python may not.
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._put_chars = self._taken_chars = 0
+        self._room = threading.Event()
         self._drained = False
-        self._closed = threading.Event()
-        thread = threading.Thread(
+        self._hook = Hook()
+        self._thread = threading.Thread(
             target=self._run, args=(after, tail), name=f"mlmagics-feed-{job.ref}", daemon=True
         )
-        thread.start()
+        self._thread.start()
 
     @property
     def done(self) -> bool:
@@ -42,18 +52,36 @@ class Feed:
 
     def get(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None when none came within ``timeout_s``, or none will."""
-        if self._drained:
-            return None
-        try:
-            event = self._events.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-        self._drained = event is None
-        return event
+        deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        while not self._drained:
+            try:
+                event = self._events.get(timeout=max(0.0, min(_LOOK_S, deadline - time.monotonic())))
+            except queue.Empty:
+                if time.monotonic() >= deadline:
+                    return None
+                continue
+            if event is None:
+                self._drained = True
+            else:
+                self._taken_chars += _size(event)
+                self._room.set()
+                return event
+        return None
+
+    def take(self, timeout_s: float) -> list[Event]:
+        """The events that wait, a large part of them at least; when none does, those that come within ``timeout_s``."""
+        events: list[Event] = []
+        limit = self._taken_chars + _MAX_TAKEN
+        event = self.get(timeout_s)
+        while event is not None:
+            events.append(event)
+            event = self.get(0.0) if self._taken_chars < limit else None
+        return events
 
     def close(self) -> None:
-        """Stop following; the thread ends with the next line that arrives, a heartbeat at the latest."""
-        self._closed.set()
+        """Stop following: the thread ends, and with it the connection."""
+        self._hook.hang_up()
+        self._room.set()
 
     def __enter__(self) -> Feed:
         return self
@@ -65,23 +93,22 @@ class Feed:
 
     def _run(self, after: str, tail: int | None) -> None:
         try:
-            for event in self._job.events(after, tail=tail, on_trouble=self._troubled):
+            for event in self._job.events(after, tail=tail, on_trouble=self._troubled, hook=self._hook):
                 self.trouble = None
                 if not self._put(event):
                     return
         except Exception as error:  # noqa: BLE001 - the reader's thread raises it
             self.error = error
         finally:
-            self._put(None)
+            self._events.put(None)
 
-    def _put(self, event: Event | None) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._events.put(event, timeout=_LOOK_S)
-            except queue.Full:
-                continue
-            return True
-        return False
+    def _put(self, event: Event) -> bool:
+        while self._put_chars - self._taken_chars > _MAX_WAITING and not self._hook.hung_up():
+            self._room.wait(_LOOK_S)
+            self._room.clear()
+        self._put_chars += _size(event)
+        self._events.put(event)
+        return not self._hook.hung_up()
 
     def _troubled(self, problem: Exception) -> None:
         self.trouble = str(problem)
@@ -89,3 +116,9 @@ class Feed:
             self._job.revive()
         except UserError as error:
             self.trouble = error.message
+
+
+def _size(event: Event) -> int:
+    data = event.data.values() if event.data else ()
+    shown = sum(len(content) for content in data if isinstance(content, str))
+    return _EVENT_CHARS + len(event.text or event.base64 or "") + shown

@@ -19,15 +19,21 @@ from cluster_agent.protocol import DONE, Cursor, Event
 from cluster_agent.units import format_size
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import current, told
-from mlmagics.display.live import ended_line
+from mlmagics.display.card import charts_bundle
+from mlmagics.display.drawing import Drawing
+from mlmagics.display.escapes import one_line
+from mlmagics.display.live import told_end
 from mlmagics.display.place import Place, place_of
 from mlmagics.display.tables import day_and_time
+from mlmagics.display.telling import results_lines
 from mlmagics.display.view import View
 from mlmagics.display.watch import Watch, files_line, stoppable
 from mlmagics.display.writing import Canvas
 from mlmagics.errors import UserError
+from mlmagics.job.failures import advice
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job, event_text
+from mlmagics.job.hints import here
 from mlmagics.job.references import find
 from mlmagics.magics.words import LineParser, WrongUse
 
@@ -35,7 +41,11 @@ from mlmagics.magics.words import LineParser, WrongUse
 @lru_cache
 def logs_parser() -> LineParser:
     """The options of ``%logs``."""
-    parser = LineParser("%logs", "Show the whole log of a job, plots included, and follow it to its end.")
+    parser = LineParser(
+        "%logs",
+        "Show the whole log of a job, plots included, and follow it to its end.",
+        examples=("%logs gpu-box/42", "%logs gpu-box/42 -n 20", "%logs gpu-box/42 --save out.txt"),
+    )
     add = parser.add_argument
     add("job", nargs="?", metavar="JOB", help="gpu-box/42; without it the last one")
     add("--url", metavar="U", help="the job of this history URL")
@@ -52,7 +62,15 @@ def show_logs(shell: Any, line: str) -> None:
     options = logs_parser().read(line)
     if options.job is not None and options.url is not None:
         raise WrongUse("%logs: give a JOB or --url, not both")
-    job = find(options.job, options.url)
+    try:
+        job = find(options.job, options.url)
+    except KeyboardInterrupt:
+        raise UserError("interrupted before there was anything to show; no job is affected") from None
+    with stoppable(job.ref, job):
+        _show(shell, job, options)
+
+
+def _show(shell: Any, job: Job, options: argparse.Namespace) -> None:
     place = place_of(shell)
     if options.open:
         open_page(shell, job, place)
@@ -60,39 +78,66 @@ def show_logs(shell: Any, line: str) -> None:
     canvas = Canvas(shell, place, job.blob, foreign=is_foreign(job))
     canvas.heading(f"Job Status: {job.word}")
     if options.job is None:
-        name = f" {job.info.name}" if job.info.name else ""
+        name = f" {one_line(job.info.name)}" if job.info.name else ""
         canvas.heading(f"{job.ref}{name}, submitted {day_and_time(job.info.submitted_at, time.time())}")
     if options.save is not None:
         canvas.line(save(job, Path(options.save)))
         return
-    with stoppable(job.ref):
-        _show(job, canvas, tail=options.tail, follow=not options.no_follow)
+    was_done = job.info.state in DONE
+    view = _draw(job, canvas, tail=options.tail, follow=not options.no_follow)
+    if view.done:
+        # of a part of the log there would be a part of the metrics
+        charts = charts_bundle(view) if place is Place.NOTEBOOK and options.tail is None else None
+        if charts:
+            shell.display_pub.publish(charts)
+        _show_end(job, view, canvas, above=was_done)
 
 
-def _show(job: Job, canvas: Canvas, *, tail: int | None, follow: bool) -> None:
+def _show_end(job: Job, view: View, canvas: Canvas, *, above: bool) -> None:
+    """What an ended job left behind, and how it ended, if that does not stand ``above``."""
+    for line in (files_line(view, job.ref), *results_lines(view, job.ref)):
+        if line:
+            canvas.line(line)
+    ended = told_end(job)
+    if not above:
+        canvas.line(ended)
+    next_step = advice(job.ref, job.info, view.error, here())
+    if next_step:
+        canvas.line(next_step)
+
+
+def _draw(job: Job, canvas: Canvas, *, tail: int | None, follow: bool) -> View:
     view = View(job.info.state)
     view.position, view.waiting_for = job.info.position, job.info.waiting_for
-    was_done = job.info.state in DONE
+    view.starts_by = job.info.starts_by
     after = "0"
-    if tail is not None or not follow:
-        # a line may have come in several pieces, and not every event is text
-        events = list(job.events(tail=None if tail is None else 4 * tail + 100, follow=False))
+    if tail is not None:
+        events = last_part(job, tail)
         after = _cursor(events, job.info.log_tag)
-        for event in events if tail is None else last_lines(events, tail):
+        for event in last_lines(events, tail):
             view.feed(event)
+    elif not follow and job.info.state not in DONE:
+        for event in job.events(follow=False):
+            view.feed(event)
+    if view.done or (not follow and (tail is not None or job.info.state not in DONE)):
+        view.close()
+        Drawing(canvas, view, job.ref, raises=False).all()
+        return view
     with Feed(job, after) as feed:
-        watch = Watch(job, canvas, feed, view, raises=False)
-        if follow:
-            watch.to_the_end()
-        else:
-            view.close()
-            watch.show()
-    if view.done:
-        left = files_line(view, job.ref)
-        if left:
-            canvas.line(left)
-        if not was_done:
-            canvas.line(ended_line(job))
+        Watch(job, canvas, feed, view, raises=False).to_the_end()
+    return view
+
+
+def last_part(job: Job, lines: int) -> list[Event]:
+    """The end of the job's log with at least its last ``lines`` lines of text, or all of it."""
+    # a line may have come in several pieces, and not every event is text
+    count = 2 * lines + 100
+    while True:
+        events = list(job.events(tail=count, follow=False))
+        whole = len(events) < count or events[0].seq == 1
+        if whole or sum(event_text(event).count("\n") for event in events if event.type == "output") > lines:
+            return events
+        count *= 4
 
 
 def last_lines(events: Sequence[Event], count: int) -> list[Event]:
