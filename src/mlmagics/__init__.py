@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from cluster_agent import __version__
 
 if TYPE_CHECKING:
+    #: the job that this process submitted last; the one it looked at last where it has submitted none
+    last: Job | None
+
     from mlmagics.api import Job as Job
     from mlmagics.api import attachments as attachments
     from mlmagics.api import cancel as cancel
@@ -27,6 +30,7 @@ __all__ = [
     "attachments",
     "cancel",
     "jobs",
+    "last",
     "load_ipython_extension",
     "log",
     "logs",
@@ -44,6 +48,9 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "last":
+        # another one after each submit, so never kept
+        return importlib.import_module("mlmagics.cluster.session").current().last
     if name == "project":
         value: Any = importlib.import_module("mlmagics.storage")
     elif name in _ELSEWHERE:

@@ -18,7 +18,10 @@ The magics show these without a traceback of ours; a failed job brings the trace
 from __future__ import annotations
 
 import os
+import re
 from typing import ClassVar
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 class UserError(Exception):
@@ -65,10 +68,14 @@ class BadCell(BadValue):
 class ClusterError(UserError):
     """A cluster refused, or does not answer. ``code`` is the agent's."""
 
-    def __init__(self, message: str, *, cluster: str, code: str, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, cluster: str, code: str, field: str | None = None, nearest: str | None = None
+    ) -> None:
         super().__init__(message, field=field)
         self.cluster = cluster
         self.code = code  # type: ignore[misc]
+        #: the valid cursor that is nearest to one that is not
+        self.nearest = nearest
 
 
 class LocalAgentError(UserError):
@@ -102,4 +109,7 @@ class JobFailed(UserError):
 
     def _render_traceback_(self, *ignored: object) -> list[str]:
         """The remote traceback, then the line that says which job it was."""
-        return [*self.remote_traceback, *super()._render_traceback_(*ignored)]
+        remote = self.remote_traceback
+        if os.environ.get("NO_COLOR"):
+            remote = [_COLOUR.sub("", line) for line in remote]
+        return [*remote, *super()._render_traceback_(*ignored)]

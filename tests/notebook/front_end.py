@@ -103,6 +103,12 @@ class FrontEnd:
         self.wait(lambda: cell.status is not None and cell.idle, within_s=within_s)
         return cell
 
+    def complete(self, source: str) -> list[str]:
+        """What ``source`` could become when Tab is pressed at its end."""
+        content = self._client.complete(source, len(source), reply=True, timeout=60)["content"]
+        assert content["cursor_end"] == len(source)
+        return [source[: content["cursor_start"]] + match for match in content["matches"]]
+
     def wait(self, ready: Callable[[], object], *, within_s: float = 60.0) -> None:
         """Take messages until ``ready``."""
         deadline = time.monotonic() + within_s

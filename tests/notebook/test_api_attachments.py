@@ -135,7 +135,7 @@ def test_local_cannot_be_removed_nor_unknown_names(session):
 
 
 def test_a_certificate_of_its_own_is_trusted_by_its_file_only(session, tls_agent):
-    with pytest.raises(ClusterError, match="certificate is of an unknown issuer"):
+    with pytest.raises(ClusterError, match=r"certificate is of an unknown issuer.*--ca"):
         add(session, tls_agent)
     (ca,) = tls_agent.home.glob("*cert*.pem")
     add(session, tls_agent, token_file=str(tls_agent.home / "token"), ca=str(ca))
@@ -143,6 +143,18 @@ def test_a_certificate_of_its_own_is_trusted_by_its_file_only(session, tls_agent
     found = steps(session)
     assert found["TLS"].good is not False
     assert "certificate is trusted and good for" in found["TLS"].said
+
+
+def test_http_where_tls_is_spoken_is_told(session, tls_agent):
+    plain = tls_agent.url.replace("https:", "http:")
+    options = {"token_file": str(tls_agent.home / "token"), "insecure": True}
+    with pytest.raises(BadValue, match=f"speaks TLS: write {tls_agent.url}$"):
+        attaching.add("gpu-box", plain, session=session, **options)
+    assert session.store.all() == {}
+    session.store.put(
+        Attachment(name="gpu-box", url=plain, credential="file", credential_from=options["token_file"])
+    )
+    assert steps(session)["agent"].said == f"{plain} speaks TLS: write {tls_agent.url}"
 
 
 # --- check ------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,9 +128,15 @@ def in_terminal(mlmagics, *words):
         (["run", "cell.py", "--on", "gpubox"], "no cluster 'gpubox' is attached: did you mean gpu-box?"),
         (["run", "cell.py", "--timeout", "3"], "has no unit"),
         (["run", "cell.py", "--tiemout", "3h"], "unknown option --tiemout: did you mean --timeout?"),
+        (["run", "cell.py", "--epochs", "3"], "unknown option --epochs: what FILE shall know goes by --env"),
+        (["config", "--gpus", "2"], "say first for which cluster: mlmagics config NAME --gpus"),
+        (["config", "gpubox", "--gpus", "2"], "no cluster 'gpubox' is attached: did you mean gpu-box?"),
+        (["config", "gpu-box", "--gpu", "2"], "unknown option --gpu: did you mean --gpus?"),
+        (["config", "gpu-box", "--reset", "gpu"], "'gpu' is not an option: did you mean gpus?"),
+        (["enable", "--profile", "a/b"], "--profile: 'a/b' is not the name of a profile"),
         (["run", "cell.py", "--env", "MY_TOKEN=abc"], "this looks like a secret, and others on this machine"),
-        (["run", "bad.py"], "syntax error in line 1 of the cell, nothing was sent: '(' was never closed"),
-        (["run", "empty.py"], "the cell is empty"),
+        (["run", "bad.py"], "syntax error in line 1 of bad.py, nothing was sent: '(' was never closed"),
+        (["run", "empty.py"], "empty.py is empty"),
         (["logs", "7"], "no attached cluster has a job 7 of yours"),
         (["logs", "nonsense"], "'nonsense' is not a job: write for example gpu-box/42"),
         (
@@ -210,6 +218,14 @@ def test_a_job_of_no_wait_is_looked_at_later(mlmagics, agent):
     assert b"a.txt" in out
     mlmagics("fetch", "gpu-box/1", "--files", "got")
     assert (mlmagics.folder / "got" / "a.txt").read_text() == "a"
+    mlmagics("fetch", "gpu-box/1", "--files")
+    assert (mlmagics.folder / "a.txt").read_text() == "a"
+    out, _ = mlmagics("fetch", "gpu-box/1", "a.txt")
+    assert b"already here" in out
+    (mlmagics.folder / "a.txt").write_text("mine")
+    mlmagics("fetch", "gpu-box/1", "a.txt", status=2)
+    mlmagics("fetch", "gpu-box/1", "a.txt", "--overwrite")
+    assert (mlmagics.folder / "a.txt").read_text() == "a"
     out, _ = mlmagics("open", "gpu-box/1")
     assert out == b""
 
@@ -266,31 +282,120 @@ def test_the_agent_of_ones_own_is_looked_after(mlmagics):
     assert out == b"it does not run\n"
 
 
+def ipython(mlmagics, code, *flags):
+    """What IPython prints for ``code`` in a new shell."""
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--no-banner", "--simple-prompt", *flags, "-c", code],
+        env=mlmagics.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_enabled_kernels_load_the_magics_until_disabled(mlmagics):
-    def kernel():
-        code = "print('local' in get_ipython().magics_manager.magics['cell'], '_find_spec' in globals())"
-        done = subprocess.run(
-            [sys.executable, "-m", "IPython", "--no-banner", "--simple-prompt", "-c", code],
-            env=mlmagics.env, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()[-1]
+    def kernel(*flags):
+        code = "print('local' in get_ipython().magics_manager.magics['cell'], '_load_mlmagics' in globals())"
+        return ipython(mlmagics, code, *flags).splitlines()[-1]
 
     assert kernel() == "False False"
-    mlmagics("enable")
-    mlmagics("enable")
+    out, _ = mlmagics("enable")
+    assert "profile_default/startup/50-mlmagics.py: written." in out.decode()
+    out, _ = mlmagics("enable")
+    assert "50-mlmagics.py: is there already." in out.decode()
     assert kernel() == "True False"
     mlmagics("disable")
     assert kernel() == "False False"
     out, _ = mlmagics("disable")
-    assert out == b"It was not enabled.\n"
+    assert out.decode().startswith("It was not enabled: there is no ")
+    mlmagics("enable", "--profile", "lab")
+    assert kernel() == "False False"
+    assert kernel("--profile", "lab") == "True False"
+
+
+def test_a_broken_installation_does_not_keep_a_kernel_from_starting(mlmagics, tmp_path):
+    mlmagics("enable")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "mlmagics.py").write_text("raise ImportError('half of it is missing')")
+    mlmagics.env["PYTHONPATH"] = str(broken)
+    shown = ipython(mlmagics, "print('alive')")
+    assert "mlmagics was not loaded (ImportError: half of it is missing)" in shown
+    assert shown.splitlines()[-1] == "alive"
+
+
+def test_a_startup_file_of_somebody_else_is_left_alone(mlmagics, settings):
+    path = Path(settings["IPYTHONDIR"]) / "profile_default/startup/50-mlmagics.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("x = 1\n")
+    for command in ("enable", "disable"):
+        _, err = mlmagics(command, status=1)
+        assert err == f"mlmagics: {path} was not written by mlmagics enable: move it away\n"
+    assert path.read_text() == "x = 1\n"
+
+
+def test_what_a_person_has_configured_holds_for_a_run(mlmagics, agent):
+    out, _ = mlmagics("config")
+    assert out.startswith(b"usage: mlmagics config NAME")
+    out, _ = mlmagics("config", "gpu-box", "--timeout", "8h", "--cpus", "1", "--env", "LEVEL=3")
+    rows = [line.split() for line in out.decode().splitlines()]
+    assert ["--timeout", "8h", "mlmagics", "config"] in rows
+    out, err = mlmagics(
+        "run", "-", "--timeout", "30m", given=b"import os; print(os.environ['LEVEL'], flush=True)"
+    )
+    assert out == b"3\n"
+    assert "at most 30 min (config: --cpus --env; defaults: --gpus --memory)" in err.splitlines()[2]
+    mlmagics("config", "gpu-box", "--reset", "env")
+    out, _ = mlmagics("config")
+    assert out == b"gpu-box  --timeout=8h --cpus=1\n"
+    mlmagics("config", "gpu-box", "--reset")
+    out, _ = mlmagics("config", "gpu-box")
+    assert b"mlmagics config" not in out
+
+
+def test_tables_for_programs(mlmagics, agent):
+    out, _ = mlmagics("jobs", "--json")
+    assert json.loads(out) == {"jobs": [], "missing": []}
+    _, err = mlmagics("jobs")
+    assert err == "No jobs of yours. A cell that begins with %%gpu-box becomes one.\n"
+    mlmagics("run", "-", "--name", "tour", given=b"open('a.txt', 'w').write('abc')")
+    out, _ = mlmagics("jobs", "--json", "-n", "1")
+    (job,) = json.loads(out)["jobs"]
+    assert (job["ref"], job["name"], job["state"]) == ("gpu-box/1", "tour", "succeeded")
+    for words in (["attachments", "--json"], ["attachments", "list", "--json"]):
+        out, _ = mlmagics(*words)
+        (row,) = json.loads(out)["attachments"]
+        assert (row["name"], row["state"], row["address"]) == ("gpu-box", "Ready", agent.url)
+
+
+def test_a_job_is_run_again_with_other_options(mlmagics, agent):
+    mlmagics("run", "-", "--cpus", "1", "--name", "tour", given=b"print('once more')")
+    out, err = mlmagics("resubmit", "gpu-box/1", "--timeout", "30m")
+    assert out == b"once more\n"
+    assert err.splitlines()[:2] == ["The cell of gpu-box/1 again", "Job gpu-box/2: queued"]
+    assert "1 CPU, " in err
+    assert "at most 30 min\n" in err
+    assert (agent.client().job(2).retry_of, agent.client().job(2).name) == (1, "tour")
+
+
+def test_left_files_are_told_with_the_command_that_gets_them(mlmagics):
+    _, err = mlmagics("run", "-", given=b"x = open('a.txt', 'w').write('abc')")
+    assert err.splitlines()[-1] == "1 file, 3 B: mlmagics fetch gpu-box/1 --files"
+    _, err = mlmagics("logs", "gpu-box/1")
+    assert err.splitlines()[-1] == "1 file, 3 B: mlmagics fetch gpu-box/1 --files"
+    _, err = mlmagics("logs", "gpu-box/1", "--no-follow")
+    assert err.splitlines()[-1] == "1 file, 3 B: mlmagics fetch gpu-box/1 --files"
 
 
 def test_help_and_version_need_no_cluster(mlmagics):
     out, _ = mlmagics("--help")
     assert out.startswith(b"usage: mlmagics COMMAND")
-    for command in re.findall(r"^  (\w+) ", out.decode(), re.MULTILINE):
+    commands = re.findall(r"^  (\w+) ", out.decode().split("Examples:")[0], re.MULTILINE)
+    assert {"run", "config", "enable"} <= set(commands)
+    for command in commands:
         text, _ = mlmagics(command, "--help")
         assert text.startswith(f"usage: mlmagics {command}".encode())
+        lines = text.decode().splitlines()
+        assert len(lines) <= 24
+        assert max(map(len, lines)) <= 80
     out, _ = mlmagics("--version")
     assert re.fullmatch(rb"mlmagics \d+\.\d+\.\d+\n", out)

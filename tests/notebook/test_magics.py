@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from front_end import FrontEnd
 from mlmagics.cluster.store import Attachment, AttachmentStore
 from running import AgentProcess, until
 
-CARD = "application/vnd.mlmagics.job+json"
 #: a job that runs until the file named in its cell is there
 HOLD = """
 import pathlib, time
@@ -46,7 +44,7 @@ def test_cell_resources_line_brackets_what_was_not_given(lab: FrontEnd) -> None:
 
 def test_cell_rich_displays_come_as_they_are(lab: FrontEnd) -> None:
     cell = lab.run(
-        "%%gpu-box\nfrom IPython.display import display, HTML, Javascript\n"
+        "%%gpu-box --wait 30s\nfrom IPython.display import display, HTML, Javascript\n"
         "handle = display(HTML('<b>0</b>'), display_id=True)\n"
         "handle.update(HTML('<b>1</b>'))\ndisplay(Javascript('alert(1)'))"
     )
@@ -55,12 +53,12 @@ def test_cell_rich_displays_come_as_they_are(lab: FrontEnd) -> None:
 
 
 def test_cell_big_display_is_fetched_as_a_blob(lab: FrontEnd) -> None:
-    cell = lab.run("%%gpu-box\nfrom IPython.display import HTML\nHTML('<p>' + 'x' * 2_000_000)")
+    cell = lab.run("%%gpu-box --wait 30s\nfrom IPython.display import HTML\nHTML('<p>' + 'x' * 2_000_000)")
     assert len(cell.displays[-1]["text/html"]) == 2_000_003
 
 
 def test_cell_that_fails_shows_the_jobs_own_traceback_and_stops_the_queue(lab: FrontEnd) -> None:
-    cell = lab.send("%%gpu-box\ndef f(x):\n    return 1 / x\nprint('before')\nf(0)")
+    cell = lab.send("%%gpu-box --wait 30s\ndef f(x):\n    return 1 / x\nprint('before')\nf(0)")
     following = lab.send("print('not reached')")
     lab.wait(lambda: cell.idle and following.status is not None)
     assert "before" in cell.streams
@@ -74,75 +72,11 @@ def test_cell_that_fails_shows_the_jobs_own_traceback_and_stops_the_queue(lab: F
 
 
 def test_cell_ended_by_exit_code_or_signal_says_so(lab: FrontEnd) -> None:
-    assert "failed: exit code 3." in lab.run("%%gpu-box\nimport sys; sys.exit(3)").text
-    assert "SIGKILL" in lab.run("%%gpu-box\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)").text
-
-
-def test_card_lives_until_the_end_and_then_holds_everything(lab: FrontEnd, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    source = held(
-        go,
-        "print('first')",
-        "from IPython.display import HTML\ndisplay(HTML('<b>table</b>'))\nprint('last')\nopen('m.txt', 'w').write('abc')",
+    assert "failed: exit code 3." in lab.run("%%gpu-box --wait 30s\nimport sys; sys.exit(3)").text
+    assert (
+        "SIGKILL"
+        in lab.run("%%gpu-box --wait 30s\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)").text
     )
-    cell = lab.run(f"%%gpu-box --name train\n{source}")
-    assert cell.status == "ok"
-    lab.wait(lambda: "first" in cell.text)
-    assert re.search(r"gpu-box/1 train: Running, for .+, as of \d\d:\d\d:\d\d", cell.text)
-    assert "%logs gpu-box/1" in cell.text
-    assert "%cancel gpu-box/1" in cell.text
-    assert cell.displays[-1][CARD]["state"] == "running"
-    go.touch()
-    lab.wait(lambda: "Finished" in cell.text)
-    card = cell.displays[-1]
-    assert "<b>table</b>" in card["text/html"]
-    assert "1 file, 3 B: %fetch gpu-box/1 --files" in card["text/plain"]
-    assert "last" in card["text/plain"]
-    assert card[CARD]["state"] == "succeeded"
-    assert {"job_id": 1, "cluster": "gpu-box"}.items() <= card[CARD].items()
-    logs = lab.run("%logs gpu-box/1")
-    assert {"text/html": "<b>table</b>"}.items() <= logs.displays[0].items()
-
-
-def test_card_stays_in_its_own_cell_while_others_run(lab: FrontEnd, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    first = lab.run(f"%%gpu-box --no-wait\n{held(go)}")
-    other = lab.run("print('other')")
-    go.touch()
-    lab.wait(lambda: "Finished" in first.text)
-    assert other.text == "other\n"
-
-
-def test_card_survives_an_agent_that_is_away(
-    open_front_end: Callable[..., FrontEnd],
-    start_agent: Callable[..., AgentProcess],
-    settings: dict[str, str],
-    tmp_path: Path,
-) -> None:
-    port = free_port()
-    box = start_agent("--port", str(port))
-    token = {"credential": "file", "credential_from": str(box.home / "token")}
-    AttachmentStore(Path(settings["MLMAGICS_CONFIG_DIR"])).put(
-        Attachment(name="far-box", url=box.url, **token)
-    )
-    lab = open_front_end()
-    go = tmp_path / "go"
-    cell = lab.run(f"%%far-box --no-wait\n{held(go, 'print(55)')}")
-    lab.wait(lambda: "55" in cell.text)
-    box.kill()
-    lab.wait(lambda: "No contact at present" in cell.text)
-    assert "Running" in cell.text
-    go.touch()
-    box.start()
-    lab.wait(lambda: "Finished" in cell.text)
-    assert "No contact" not in cell.text
-    assert cell.displays[-1]["text/plain"].splitlines()[1:] == ["55"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_wait_shows_the_output_live_and_raises(lab: FrontEnd, tmp_path: Path) -> None:
@@ -188,7 +122,7 @@ def test_logs_follow_to_the_end_and_never_raise(lab: FrontEnd, tmp_path: Path) -
     logs = lab.send("%logs")
     lab.wait(lambda: logs.streams.endswith("1\n"))
     go.touch()
-    lab.wait(lambda: logs.idle)
+    lab.wait(lambda: logs.idle and logs.status)
     assert logs.status == "ok"
     lines = logs.text.splitlines()
     assert lines[0] in ("Job Status: Running", "Job Status: Preparing")
@@ -224,7 +158,7 @@ def test_logs_from_a_new_kernel_finds_this_notebooks_job(
 
 def test_long_output_is_shown_by_its_ends(lab: FrontEnd) -> None:
     cell = lab.run("%%gpu-box --wait\nfor n in range(30_000): print('line', n)")
-    lines = cell.streams.splitlines()
+    lines = cell.text.splitlines()
     gap = next(line for line in lines if "left out" in line)
     assert gap == "... 25,000 lines left out; all of it: %logs gpu-box/1 --save FILE"
     assert lines[-1] == "line 29999"
@@ -252,15 +186,7 @@ def test_jobs_cancel_and_wait(lab: FrontEnd, tmp_path: Path) -> None:
     lab.run(f"%%gpu-box --no-wait --name long\n{held(tmp_path / 'never')}")
     assert re.search(r"gpu-box/1\s+long\s+(Running|Preparing)", lab.run("%jobs").text)
     assert "gpu-box/1" not in lab.run("%jobs --state done").text
-    assert lab.run("%extend gpu-box/1 2").text.startswith("Error: %extend: ")
-    assert lab.run("%extend gpu-box/1 2h").text == "gpu-box/1: at most 6 h in all\n"
-    assert (
-        lab.run("%extend gpu-box/1 30d").text
-        == "Error: gpu-box: that would be 30 d 6 h in all; 7 d is the most\n"
-    )
-    assert lab.run("%cancel").text.startswith("Error: %cancel: missing: JOB")
-    assert lab.run("%cancel gpu-box/1 gpu-box/9").text == "Error: gpu-box has no job 9 of yours\n"
-    assert re.match(r"gpu-box/1 long: (Stopping|Cancelled)", lab.run("%cancel gpu-box/1").text)
+    assert lab.run("%cancel gpu-box/1").text.startswith("gpu-box/1 long: asked to stop")
     waited = lab.run("%wait gpu-box/1")
     assert waited.status == "error"
     assert "gpu-box/1 cancelled" in waited.text
@@ -274,13 +200,6 @@ def test_wait_with_a_timeout_leaves_the_job_alone(lab: FrontEnd, tmp_path: Path)
     assert "gpu-box/1 has not ended; it goes on" in waited.text
 
 
-def test_fetch_lists_and_copies_what_the_job_left(lab: FrontEnd, tmp_path: Path) -> None:
-    lab.run("%%gpu-box\nimport os\nos.mkdir('d')\nopen('d/a.txt', 'w').write('abc')")
-    assert "d/a.txt  3 B" in lab.run("%fetch gpu-box/1").text
-    lab.run(f"%fetch gpu-box/1 --files {tmp_path / 'here'}")
-    assert (tmp_path / "here/d/a.txt").read_text() == "abc"
-
-
 def test_as_binds_the_job_and_env_reaches_it(lab: FrontEnd) -> None:
     cell = lab.run("%%gpu-box --as job --env A={x}$HOME\nimport os; print(os.environ['A'])")
     assert "{x}$HOME" in cell.text
@@ -291,6 +210,7 @@ def test_wrong_cells_cost_one_line_and_no_job(lab: FrontEnd, agent: AgentProcess
     for cell, says in {
         "%%gpu-box --gpu 2\n1": "Error: %%gpu-box: unknown option --gpu: did you mean --gpus?",
         "%%gpu-box --timeout 4\n1": "'4' has no unit: write 4s, 4m or 4h",
+        "%%gpu-box --gpus 9\n1": "9 GPUs: this box has no GPU (ask for less with --gpus, or see %attachments",
         "%%gpu-box\nx = 1 +": "Error: syntax error in line 1 of the cell, nothing was sent",
         "%%on nobox\n1": "Error: no cluster 'nobox' is attached",
         "%%on --name x\n1": "say on which cluster",

@@ -77,7 +77,11 @@ def test_looking_does_not_start_the_agent_of_ones_own(session):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (BadRequest("gpus=9: there are 2", field="gpus"), "gpu-box: gpus=9: there are 2"),
+        (
+            BadRequest("9 GPUs: this box has 2", field="gpus"),
+            "gpu-box: 9 GPUs: this box has 2 (ask for less with --gpus, or see %attachments for another cluster)",
+        ),
+        (BadRequest("too long", field="name"), "gpu-box: too long"),
         (NotFound(), "gpu-box has no job 42 of yours"),
         (Gone(), "job 42 was on gpu-box and has been deleted"),
         (

@@ -1,6 +1,15 @@
+import time
+
 import pytest
 
-from cluster_agent.units import format_duration, format_size, parse_duration, parse_size
+from cluster_agent.units import (
+    format_clock,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_moment,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +76,22 @@ def test_format_duration(seconds, text):
 )
 def test_format_size(size, text):
     assert format_size(size) == text
+
+
+def test_moments_as_people_write_them():
+    now = time.mktime((2026, 11, 21, 15, 30, 0, 0, 0, -1))
+    assert parse_moment("18:00", now) == now + 2.5 * 3600
+    assert parse_moment("15:00", now) == now + 23.5 * 3600
+    assert parse_moment("2h", now) == now + 7200
+    assert parse_moment("2026-11-22", now) == now + 8.5 * 3600
+    assert parse_moment("2026-11-22 16:30", now) == now + 25 * 3600
+    for text in ("25:00", "soon", "2026-13-01", "5"):
+        with pytest.raises(ValueError, match="is not a moment: write for example 18:00"):
+            parse_moment(text, now)
+
+
+def test_moments_as_people_read_them():
+    now = time.mktime((2026, 11, 21, 15, 30, 0, 0, 0, -1))
+    zone = time.strftime("%Z", time.localtime(now))
+    assert format_clock(now + 60, now) == f"15:31 {zone}"
+    assert format_clock(now + 86400, now) == f"22 Nov 15:30 {zone}"

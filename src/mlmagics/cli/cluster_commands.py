@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 
 from cluster_agent.units import format_duration
 from mlmagics.cli import enabling
-from mlmagics.cli.terminal import out, tell
+from mlmagics.cli.terminal import as_commands, out, out_json, out_table, tell
 from mlmagics.cluster import attaching, checking
+from mlmagics.cluster.overview import AttachmentRow
 from mlmagics.cluster.overview import attachments as attached
 from mlmagics.cluster.session import current
 from mlmagics.display.tables import attachments_table
 from mlmagics.magics import attachments as clusters
-from mlmagics.magics.words import HelpAskedFor, LineParser, WrongUse, nearest
+from mlmagics.magics.config import config_parser, configure_person, preferences
+from mlmagics.magics.words import HelpAskedFor, LineParser, WrongUse
 
-_VERBS = ("add", "alias", "check", "list", "remove")
+_MAGIC = "mlmagics attachments"
+#: What is typed here can be seen by others: in lists of processes and in the shell's history.
+SEEN = "others on this machine can see command lines"
 
 
 def attachments(given: Sequence[str]) -> int:
     """``mlmagics attachments``: the table, and what changes it."""
-    verb, rest = (given[0], given[1:]) if given else ("list", [])
-    if verb in ("-h", "--help", "help"):
-        raise HelpAskedFor(f"usage: mlmagics attachments [{'|'.join(_VERBS)}] ...\nEach takes --help.")
+    # project:// is chosen in a notebook, or by PROJECT_URL
+    parsers = {verb: parser for verb, parser in clusters.verb_parsers(_MAGIC).items() if verb != "use"}
+    if given and given[0] == "--json":
+        given = ["list", *given]
+    verb, rest = clusters.verb_of(_MAGIC, given, parsers)
+    if verb == "list":
+        return _list(rest)
+    found = parsers[verb].read(rest)
     if verb == "add":
-        return _add(rest)
+        return _add(found)
     if verb == "check":
-        return _check(rest)
+        return _check(found.name)
     if verb == "alias":
-        parser = _parser("alias", "Give a cluster another address for history URLs.")
-        parser.add_argument("url", metavar="URL", help="another address of its agent")
-        found = parser.read(rest)
         attaching.alias(found.name, found.url)
         tell(f"history URLs that begin with {found.url} are of {found.name}")
-        return 0
-    if verb == "remove":
-        name = _parser("remove", "Forget a cluster. Its jobs go on.").read(rest).name
-        attaching.remove(name)
-        tell(f"{name} is no longer attached; its jobs go on")
-        return 0
-    if verb == "list":
-        LineParser("mlmagics attachments list", "List the clusters and how they do.").read(rest)
-        out(attachments_table(attached()).as_text())
-        return 0
-    raise WrongUse(f"mlmagics attachments: {verb!r} is none of {', '.join(_VERBS)}{nearest(verb, _VERBS)}")
+    else:
+        attaching.remove(found.name)
+        tell(f"{found.name} is no longer attached; its jobs go on")
+    return 0
 
 
-def _add(given: Sequence[str]) -> int:
-    parser = clusters.add_parser("mlmagics attachments add")
-    found = parser.read(given)
+def _list(given: Sequence[str]) -> int:
+    parser = LineParser(f"{_MAGIC} list", "List the clusters and how they do.")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    as_json, rows = parser.read(given).json, attached()
+    if as_json:
+        out_json({"attachments": [_row(row) for row in rows]})
+    else:
+        out_table(attachments_table(rows))
+    return 0
+
+
+def _row(row: AttachmentRow) -> dict[str, object]:
+    return {field.name: getattr(row, field.name) for field in fields(row) if field.name != "info"}
+
+
+def _add(found: argparse.Namespace) -> int:
     row = attaching.add(
         found.name,
         found.url,
@@ -60,19 +74,35 @@ def _add(given: Sequence[str]) -> int:
         ask=getpass.getpass if sys.stdin.isatty() else None,
         taken=enabling.builtin_magics(),
     )
-    out(attachments_table([row]).as_text())
+    out_table(attachments_table([row]))
     tell(f"Attached. In a notebook a cell that begins with %%{found.name} runs there.")
     return 0
 
 
-def _check(given: Sequence[str]) -> int:
-    name = _parser("check", "Try everything that a job on a cluster needs.").read(given).name
+def _check(name: str) -> int:
     good = True
     for step in checking.check(name):
         mark = {True: "ok", None: "note", False: "FAILED"}[step.good]
-        out(f"{mark:<6}  {step.what:<12} {step.said}")
+        out(as_commands(f"{mark:<6}  {step.what:<12} {step.said}"))
         good = good and step.good is not False
     return 0 if good else 1
+
+
+def config(given: Sequence[str]) -> int:
+    """``mlmagics config NAME``: options that jobs on a cluster need not be given."""
+    if not given or given[0] in ("-h", "--help", "help"):
+        if not given and (known := preferences().all()):
+            out("\n".join(f"{name}  {' '.join(words)}" for name, words in known.items()))
+            return 0
+        raise HelpAskedFor(config_parser("mlmagics config NAME").format_help())
+    if given[0].startswith("-"):
+        raise WrongUse(f"mlmagics config: say first for which cluster: mlmagics config NAME {given[0]}")
+    found = configure_person(given[0], given[1:], SEEN)
+    if isinstance(found, str):
+        out(found)
+    else:
+        out_table(found)
+    return 0
 
 
 def local(given: Sequence[str]) -> int:
@@ -97,20 +127,29 @@ def local(given: Sequence[str]) -> int:
 
 def enable(given: Sequence[str]) -> int:
     """``mlmagics enable``: the magics in every new kernel."""
-    LineParser("mlmagics enable", "Load the magics in every new kernel and IPython terminal.").read(given)
-    out(f"New kernels load the magics by themselves ({enabling.enable()}).")
+    parser = LineParser("mlmagics enable", "Load the magics in every new kernel and IPython terminal.")
+    _add_profile(parser)
+    path, was_there = enabling.enable(parser.read(given).profile)
+    out(
+        f"{path}: {'is there already' if was_there else 'written'}. New kernels load the magics by themselves;"
+    )
+    out("one that runs already: %load_ext mlmagics. To end it: mlmagics disable")
     return 0
 
 
 def disable(given: Sequence[str]) -> int:
     """``mlmagics disable``: the end of ``enable``."""
-    LineParser("mlmagics disable", "Load the magics no longer in new kernels.").read(given)
-    was_on = enabling.disable()
-    out("New kernels no longer load the magics by themselves." if was_on else "It was not enabled.")
+    parser = LineParser("mlmagics disable", "Load the magics no longer in new kernels.")
+    _add_profile(parser)
+    path, was_there = enabling.disable(parser.read(given).profile)
+    if was_there:
+        out(f"{path}: removed. New kernels no longer load the magics by themselves.")
+    else:
+        out(f"It was not enabled: there is no {path}")
     return 0
 
 
-def _parser(verb: str, does: str) -> LineParser:
-    parser = LineParser(f"mlmagics attachments {verb}", does)
-    parser.add_argument("name", metavar="NAME", help="of the cluster")
-    return parser
+def _add_profile(parser: LineParser) -> None:
+    parser.add_argument(
+        "--profile", default="default", metavar="NAME", help="of this IPython profile instead of default"
+    )

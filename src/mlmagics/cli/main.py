@@ -7,29 +7,29 @@ A job's output goes where the job wrote it; what we say about it goes to stderr.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 
 from cluster_agent import __version__
-from mlmagics.cli import cluster_commands, job_commands
+from mlmagics.cli import cluster_commands, job_commands, run_commands
 from mlmagics.cli.terminal import tell
 from mlmagics.cluster.session import current
 from mlmagics.display.watch import StoppedWatching
 from mlmagics.errors import BadValue, UserError
 from mlmagics.magics.words import HelpAskedFor, WrongUse, nearest
 
-_MAGIC = re.compile(r"(?<![%\w])%(?=(?:attachments|cancel|extend|fetch|jobs|logs|wait)\b)")
 _COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
-    "run": (job_commands.run, "run a file as a job and show its output"),
-    "logs": (job_commands.logs, "show a job's log and follow it"),
+    "run": (run_commands.run, "run a file as a job and show its output"),
+    "logs": (run_commands.logs, "show a job's log and follow it"),
     "jobs": (job_commands.jobs, "list your jobs on all clusters"),
     "wait": (job_commands.wait, "wait for jobs to end"),
     "cancel": (job_commands.cancel, "stop jobs"),
     "extend": (job_commands.extend, "give a job more time"),
-    "fetch": (job_commands.fetch, "list or copy the files that a job left"),
+    "resubmit": (run_commands.resubmit, "run the cell of a job again"),
+    "fetch": (job_commands.fetch, "list what a job has kept, or copy it here"),
     "open": (job_commands.open_page, "open a job's page in a browser"),
     "attachments": (cluster_commands.attachments, "list, add, remove, check clusters"),
+    "config": (cluster_commands.config, "set options that jobs need not be given"),
     "local": (cluster_commands.local, "look after the agent of your own on this machine"),
     "enable": (cluster_commands.enable, "load the magics in every new kernel"),
     "disable": (cluster_commands.disable, "load them no more"),
@@ -45,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(asked.text.rstrip("\n"))
         return 0
     except StoppedWatching as stopped:
-        tell(f"\n{_as_command(stopped.message)}")
+        tell(f"\n{stopped.message}")
         return 130
     except UserError as error:
-        tell(f"mlmagics: {_as_command(error.message)}")
+        tell(f"mlmagics: {error.message}")
         return 2 if isinstance(error, BadValue) else 1
     except KeyboardInterrupt:
         tell("mlmagics: interrupted; jobs go on")
@@ -72,13 +72,13 @@ def _run(given: list[str]) -> int:
     return _COMMANDS[given[0]][0](given[1:])
 
 
-def _as_command(message: str) -> str:
-    return _MAGIC.sub("mlmagics ", message)
-
-
 def _help() -> str:
     lines = "".join(f"  {name:<12} {does}\n" for name, (_, does) in _COMMANDS.items())
     return (
         f"usage: mlmagics COMMAND [options]\n\n{lines}\n"
-        "Each takes --help. JOB is written gpu-box/42, or is a history URL; without one the last job is meant.\n"
+        "Each takes --help. JOB is gpu-box/42, or a history URL; without one the last job.\n\n"
+        "Examples:\n"
+        "  mlmagics run train.py --on gpu-box --gpus 2 --timeout 8h\n"
+        "  mlmagics logs gpu-box/42\n"
+        "  mlmagics jobs --state failed --since 2d\n"
     )

@@ -1,18 +1,26 @@
-"""A job's log in a terminal or a pipe: its own output as it is, what we say about it on stderr."""
+"""A job's log in a terminal or a pipe: its own output on its own streams, what we say about it on stderr."""
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TextIO
+
+import msgspec
 
 from cluster_agent.protocol import Event
-from mlmagics.display.lines import plain
+from cluster_agent.units import format_size
+from mlmagics.display.escapes import Cleaner, plain, shown_text
+from mlmagics.display.tables import Table
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job, event_text
 
+_MAGIC = re.compile(r"(?<![%\w])%(?=(?:attachments|cancel|extend|fetch|jobs|logs|resubmit|wait)\b)")
+_CONFIG = re.compile(r"(?<![%\w])%([a-z][\w.-]*) config\b")
 _LOOK_S = 0.2
 #: Trouble shorter than this is not worth a line.
 _TROUBLE_S = 5.0
@@ -23,39 +31,80 @@ def out(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def out_table(table: Table) -> None:
+    """A table on stdout; its remarks may name magics."""
+    out(as_commands(table.as_text()))
+
+
+def out_json(value: object) -> None:
+    """A command's result for programs."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
 def tell(line: str) -> None:
     """One line of ours on stderr."""
+    _write_error(as_commands(line))
+
+
+def _write_error(text: str) -> None:
     sys.stdout.flush()
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
-def write_events(events: Iterable[Event]) -> None:
-    """Write what ``events`` add to their job's log."""
+def as_commands(line: str) -> str:
+    """``line`` with the commands of this program in place of the magics that it names."""
+    line = _CONFIG.sub(r"mlmagics config \1", line)
+    return _MAGIC.sub("mlmagics ", line)
+
+
+def write_events(events: Iterable[Event], cleaners: dict[str, Cleaner] | None = None) -> dict[str, int]:
+    """Write what ``events`` add to their job's log; the sizes of the files that it left, by their paths.
+
+    ``cleaners`` keep, from call to call, escape sequences of which the rest has not come yet.
+    """
+    sizes: dict[str, int] = {}
+    cleaners = {} if cleaners is None else cleaners
     for event in events:
         if event.type == "output":
-            stream = sys.stderr if event.stream == "stderr" else sys.stdout
-            data = base64.b64decode(event.base64) if event.base64 is not None else (event.text or "").encode()
-            stream.flush()
-            stream.buffer.write(data)
-            stream.buffer.flush()
+            _write_output(event, cleaners)
         elif event.type == "display":
-            sys.stdout.write(event_text(event))
+            shown = event_text(event)
+            sys.stdout.write(shown_text(shown) if colours_wanted(sys.stdout) else plain(shown))
             sys.stdout.flush()
         elif event.type == "error":
             text = event_text(event)
-            tell((text if colours_wanted() else plain(text)).rstrip("\n"))
+            _write_error((shown_text(text) if colours_wanted(sys.stderr) else plain(text)).rstrip("\n"))
+        elif event.type == "file":
+            sizes[event.path or ""] = event.size or 0
+    return sizes
+
+
+def _write_output(event: Event, cleaners: dict[str, Cleaner]) -> None:
+    """A job may not steer a terminal, and a file is for text; only bytes that are no text go there as they are."""
+    out = sys.stderr if event.stream == "stderr" else sys.stdout
+    if event.base64 is not None and not out.isatty():
+        data = base64.b64decode(event.base64)
+    else:
+        name = event.stream or "stdout"
+        cleaner = cleaners.setdefault(name, Cleaner(colours=colours_wanted(out)))
+        data = cleaner.feed(event_text(event)).encode("utf-8", "replace")
+    out.flush()
+    out.buffer.write(data)
+    out.buffer.flush()
 
 
 def follow(job: Job, *, after: str = "0", seconds: float = float("inf")) -> bool:
     """Whether ``job`` ended within ``seconds``; its log is written as it comes."""
     deadline = time.monotonic() + seconds
     troubled_at, told = None, False
+    sizes: dict[str, int] = {}
+    cleaners: dict[str, Cleaner] = {}
     with Feed(job, after) as feed:
         while not feed.done and time.monotonic() < deadline:
             event = feed.get(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
             if event is not None:
-                write_events([event])
+                sizes.update(write_events([event], cleaners))
             if feed.trouble is None:
                 troubled_at, told = None, False
             elif not told:
@@ -67,9 +116,17 @@ def follow(job: Job, *, after: str = "0", seconds: float = float("inf")) -> bool
                     told = True
         if feed.error:
             raise feed.error
+        tell_files(job, sizes)
         return feed.done
 
 
-def colours_wanted() -> bool:
-    """Whether stderr is a terminal whose owner has not asked for plain text."""
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+def tell_files(job: Job, sizes: Mapping[str, int]) -> None:
+    """Say what ``job`` left in its working folder, by path and size, and how to get it."""
+    if sizes:
+        count = "1 file" if len(sizes) == 1 else f"{len(sizes)} files"
+        tell(f"{count}, {format_size(sum(sizes.values()))}: mlmagics fetch {job.ref} --files")
+
+
+def colours_wanted(out: TextIO) -> bool:
+    """Whether ``out`` is a terminal whose owner has not asked for plain text."""
+    return out.isatty() and not os.environ.get("NO_COLOR")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -33,15 +33,19 @@ def ask_all(
     session: Session,
     question: Callable[[AgentClient], T],
     *,
-    only: str | None = None,
+    only: Collection[str] | None = None,
     limit_s: float = LIMIT_S,
+    into: dict[str, Answer[T]] | None = None,
 ) -> list[Answer[T]]:
-    """The answers of all attached clusters in their order, then of ``local`` where its agent runs."""
+    """The answers of all attached clusters, or those in ``only``, in their order, then of ``local`` if it runs.
+
+    Those that come later than ``limit_s`` find their way ``into`` a dictionary, by cluster, as all others do.
+    """
     names = [*session.store.all()]
     if session.local.ready() is not None:
         names.append(LOCAL)
-    names = [name for name in names if only in (None, name)]
-    answers: dict[str, Answer[T]] = {}
+    names = [name for name in names if only is None or name in only]
+    answers: dict[str, Answer[T]] = {} if into is None else into
     threads = [
         threading.Thread(
             target=_ask, args=(session, name, question, answers), name=f"mlmagics-ask-{name}", daemon=True

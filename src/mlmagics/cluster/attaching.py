@@ -15,6 +15,7 @@ from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from mlmagics.cluster.addresses import agent_url
 from mlmagics.cluster.names import LOCAL, check_name
 from mlmagics.cluster.overview import AttachmentRow, row
+from mlmagics.cluster.probing import first_answer
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
 from mlmagics.cluster.tokens import clean_token
@@ -132,8 +133,7 @@ def _ask(attachment: Attachment, token: str) -> tuple[Info, float]:
     with AgentClient(attachment.url, token=token, ca=attachment.ca, own_only=attachment.own_only) as client:
         try:
             began = time.monotonic()
-            with told(attachment.name):
-                info = client.info()
+            info = first_answer(client, attachment.name)
             seconds = time.monotonic() - began
         except ClusterError as error:
             if error.code == "unauthorized":

@@ -18,7 +18,8 @@ from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from cluster_agent.units import format_duration
 from mlmagics.cluster.addresses import host_and_port, is_loopback
 from mlmagics.cluster.names import LOCAL
-from mlmagics.cluster.session import Session, current, told
+from mlmagics.cluster.probing import first_answer
+from mlmagics.cluster.session import Session, current
 from mlmagics.cluster.store import Attachment
 from mlmagics.errors import UserError
 from mlmagics.job.submitting import new_agent
@@ -70,8 +71,7 @@ def _steps(session: Session, attachment: Attachment) -> Iterator[Step]:
     began = time.monotonic()
     try:
         client = session.client(name)
-        with told(name):
-            info = client.info()
+        info = first_answer(client, name)
     except UserError as error:
         yield Step(what="agent", good=False, said=error.message)
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cluster_agent import __version__
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import ACTIVE, PROTOCOL_VERSION, Info, JobList, State, parse_states
-from cluster_agent.units import parse_duration
+from cluster_agent.units import format_clock, parse_duration
 from mlmagics.cluster.asking import Answer, ask_all
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, current
@@ -45,16 +45,16 @@ class AttachmentRow:
         return self.state in ("Ready", "Idle (starts on first use)")
 
 
-def attachments(*, session: Session | None = None) -> list[AttachmentRow]:
+def attachments(*, on: str | None = None, session: Session | None = None) -> list[AttachmentRow]:
     """All attached clusters, asked at once; ``local`` too where there is no other or its agent runs.
 
-    An agent that does not answer within 2 s is a row with its reason.
+    An agent that does not answer within 2 s is a row with its reason. With ``on`` only this cluster is asked.
     """
     session = session or current()
     known = session.store.all()
-    answers = ask_all(session, _info)
+    answers = ask_all(session, _info, only=None if on is None else [on])
     rows = [_row(known.get(answer.cluster) or session.local.attachment(), answer) for answer in answers]
-    if not known and not rows:
+    if not rows and (on == LOCAL or not known):
         rows.append(AttachmentRow(name=LOCAL, state="Idle (starts on first use)", address="this machine"))
     return rows
 
@@ -131,7 +131,7 @@ def jobs(
 
         return [ask(states, limit)] if states is not None else [ask(ACTIVE, _MAX_ACTIVE), ask(None, limit)]
 
-    answers = ask_all(session, question, only=on)
+    answers = ask_all(session, question, only=None if on is None else [on])
     found = {
         (answer.cluster, info.job_id): Job(session, answer.cluster, info)
         for answer in answers
@@ -200,7 +200,9 @@ def _remarks(attachment: Attachment, info: Info) -> list[str]:
     if attachment.agent_id and attachment.agent_id != info.agent_id:
         remarks.append("new agent behind this name: its job numbers start anew")
     if info.draining:
-        remarks.append("takes no new jobs")
+        until = f" until {format_clock(info.drain_until, time.time())}" if info.drain_until else ""
+        message = f": {info.drain_message}" if info.drain_message else ""
+        remarks.append(f"starts no jobs{until}{message}")
     if info.isolation == "process" and info.shared:
         remarks.append("shared: the jobs of all people run as one unix user")
     if info.remark:

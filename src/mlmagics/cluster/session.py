@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cluster_agent.client import AgentClient
-from cluster_agent.errors import AgentError, Gone, NotFound, Unauthorized
+from cluster_agent.errors import AgentError, BadRequest, Gone, NotFound, Unauthorized
 from mlmagics.cluster.folders import config_folder, local_home
 from mlmagics.cluster.local import LocalAgent
 from mlmagics.cluster.names import LOCAL, unknown_cluster
@@ -38,6 +38,8 @@ class Session:
         self._named: Job | None = None
         #: the cluster whose project is this notebook's, by ``%attachments use``
         self.used: str | None = None
+        #: options that cells of this kernel need not write, by cluster, by ``%NAME config``
+        self.defaults: dict[str, list[str]] = {}
         self.closed = False
         self._clients: dict[str, tuple[object, AgentClient]] = {}
         #: clients of agents and tokens that were replaced since
@@ -161,8 +163,9 @@ def told(cluster: str, what: str = "") -> Iterator[None]:
     try:
         yield
     except AgentError as error:
+        line = _line(error, cluster, what)
         raise ClusterError(
-            _line(error, cluster, what), cluster=cluster, code=error.code, field=error.field
+            line, cluster=cluster, code=error.code, field=error.field, nearest=error.nearest
         ) from None
 
 
@@ -176,7 +179,16 @@ def _line(error: AgentError, cluster: str, what: str) -> str:
         return f"{cluster} has no {what} of yours"
     if isinstance(error, Gone) and what:
         return f"{what} was on {cluster} and has been deleted"
+    if isinstance(error, BadRequest) and error.field in _ASKED_FOR:
+        asked = _ASKED_FOR[error.field]
+        return (
+            f"{cluster}: {error.message} (ask for less with {asked}, or see %attachments for another cluster)"
+        )
     return f"{cluster}: {error.message}"
+
+
+#: Options behind the fields of a request that only what a box has can refuse.
+_ASKED_FOR = {"gpus": "--gpus", "cpus": "--cpus", "memory_bytes": "--memory"}
 
 
 def notebook_id(shell_variables: dict[str, object] | None = None) -> str:

@@ -12,17 +12,20 @@ from typing import Any
 
 import msgspec
 
-from cluster_agent.client import AgentClient
-from cluster_agent.protocol import ACTIVE, Event, FileEntry, State, ViewCode, word
+from cluster_agent.client import AgentClient, Hook
+from cluster_agent.protocol import ACTIVE, Event, FileEntry, ResultEntry, State, ViewCode, word
 from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.units import parse_duration
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, told
-from mlmagics.errors import BadValue, JobFailed, WaitTimeout
+from mlmagics.errors import JobFailed, WaitTimeout
 from mlmagics.job.awaiting import succeeded
-from mlmagics.job.download import download
+from mlmagics.job.download import copy_files
 from mlmagics.job.failures import failure
 from mlmagics.job.feed import Feed
+from mlmagics.job.hints import here
+from mlmagics.job.points import metric_points
+from mlmagics.job.results import decode, entry_of
 
 #: Events at a log's end among which the error of a failed job is looked for first.
 _TAIL = 100
@@ -50,7 +53,8 @@ class Job:
         self.session = session
 
     def __repr__(self) -> str:
-        return f"<Job {self.ref} {self.info.name!r}: {self.word}>"
+        name = f" {self.info.name!r}" if self.info.name else ""
+        return f"<Job {self.ref}{name}: {self.word}>"
 
     @property
     def job_id(self) -> int:
@@ -90,12 +94,13 @@ class Job:
         tail: int | None = None,
         follow: bool = True,
         on_trouble: Callable[[Exception], None] | None = None,
+        hook: Hook | None = None,
     ) -> Iterator[Event]:
         """Its events after a cursor, or the last ``tail``; with ``follow`` on to its end, over broken connections."""
         with self._asking() as client:
             if follow:
                 troubled = on_trouble or (lambda _problem: self.revive())
-                events = client.follow(self.job_id, after=after, tail=tail, on_trouble=troubled)
+                events = client.follow(self.job_id, after=after, tail=tail, on_trouble=troubled, hook=hook)
             else:
                 events = client.events(self.job_id, after=after, tail=tail)
             for event in events:
@@ -123,10 +128,18 @@ class Job:
             raise self.failure()
         return self
 
-    def wait_for_end(self, timeout_s: float | None = None, stop: threading.Event | None = None) -> State:
-        """Its state once it has ended, however it did; its state at present once ``stop`` is set."""
+    def wait_for_end(
+        self,
+        timeout_s: float | None = None,
+        stop: threading.Event | None = None,
+        on_trouble: Callable[[str | None], None] | None = None,
+    ) -> State:
+        """Its state once it has ended, however it did; its state at present once ``stop`` is set.
+
+        ``on_trouble`` is told, about once a second, why there is no contact at present; None while there is.
+        """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        if self.state not in ACTIVE:
+        if self.info.state not in ACTIVE:
             return self.info.state
         with Feed(self, tail=1) as feed:
             while not feed.done and not (stop and stop.is_set()):
@@ -136,13 +149,15 @@ class Job:
                         f"{self.ref} has not ended; it goes on. To wait again: %wait {self.ref}"
                     )
                 feed.get(left)
+                if on_trouble is not None:
+                    on_trouble(feed.trouble)
             if feed.error:
                 raise feed.error
         return self.info.state
 
     def failure(self, error: Event | None = None) -> JobFailed:
         """What to raise for this job, which ended without success; ``error`` is its last error event if at hand."""
-        return failure(self.ref, self.info, error or self._error_event())
+        return failure(self.ref, self.info, error or self._error_event(), here())
 
     def logs(self) -> str:
         """All text that it has printed and shown so far, tracebacks included."""
@@ -167,32 +182,58 @@ class Job:
 
         return submit_again(self, changes)
 
+    def results(self) -> list[ResultEntry]:
+        """The variables that it was asked to keep, as far as it has come to them; one with a ``reason`` was not kept."""
+        with self._asking() as client:
+            return client.results(self.job_id)
+
+    def result(self, name: str, timeout_s: float | None = None) -> Any:
+        """The value of the variable ``name`` that it was asked to keep, once it has succeeded.
+
+        Raises
+        ------
+        JobFailed
+            When it ended in any other way.
+        WaitTimeout
+            When it has not ended within ``timeout_s``.
+        UserError
+            When it has kept no such value; with the reason.
+        """
+        self.wait(timeout_s)
+        entry = entry_of(self.results(), name, self.ref)
+        return decode(entry, self.result_bytes(name), self.ref)
+
+    def result_bytes(self, name: str) -> bytes:
+        """A kept value as it travels, in the format that its entry names."""
+        with self._asking() as client:
+            return client.result(self.job_id, name)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """What ``mlmagics.log`` has recorded so far, a dict for each call; of very many evenly spread ones."""
+        return metric_points(self.events(follow=False))
+
     def files(self) -> list[FileEntry]:
         """What it left in its working folder."""
         with self._asking() as client:
             return client.job_files(self.job_id)
 
-    def fetch_files(self, dest: str | Path = ".", paths: list[str] | None = None) -> list[Path]:
+    def fetch_files(
+        self, dest: str | Path = ".", paths: list[str] | None = None, overwrite: bool = False
+    ) -> list[Path]:
         """Where the files that it left lie now, under ``dest``: all of them, or the files and folders ``paths``.
 
         Raises
         ------
         BadValue
-            When one of ``paths`` is not there. Nothing is copied then.
+            When one of ``paths`` is not there, or another file lies in the place of one and ``overwrite`` is not
+            set. Nothing is copied then.
         """
-        entries = [entry for entry in self.files() if entry.type == "file"]
-        for path in paths or []:
-            if not any(_is_under(entry.path, path) for entry in entries):
-                raise BadValue(
-                    f"{self.ref} left no file {path!r}: %fetch {self.ref} lists them", field="paths"
-                )
-        if paths is not None:
-            entries = [entry for entry in entries if any(_is_under(entry.path, path) for path in paths)]
+        return [copied.path for copied in copy_files(self, dest, paths, overwrite=overwrite)]
+
+    def file(self, path: str) -> Iterator[bytes]:
+        """The bytes of one file that it left, in pieces."""
         with self._asking() as client:
-            return [
-                download(entry, client.job_file(self.job_id, entry.path), Path(dest), self.ref)
-                for entry in entries
-            ]
+            yield from client.job_file(self.job_id, path)
 
     def blob(self, sha256: str) -> bytes:
         """Display data that was too large for the log."""
@@ -244,8 +285,3 @@ def event_text(event: Event) -> str:
     if event.type == "error":
         return "\n".join(event.traceback or [f"{event.ename}: {event.evalue}"]) + "\n"
     return ""
-
-
-def _is_under(path: str, wanted: str) -> bool:
-    wanted = wanted.rstrip("/")
-    return path == wanted or path.startswith(f"{wanted}/")

@@ -15,7 +15,7 @@ from cluster_agent.units import format_size
 from mlmagics.errors import BadCell
 
 
-def check_source(source: str, *, syntax: bool = True) -> None:
+def check_source(source: str, *, syntax: bool = True, what: str = "the cell") -> None:
     """Nothing, when the cell can be sent.
 
     Parameters
@@ -24,6 +24,8 @@ def check_source(source: str, *, syntax: bool = True) -> None:
         The cell without its first magic line.
     syntax
         Whether to look at the syntax too; not where the job's Python is newer than this one.
+    what
+        What people call the source.
 
     Raises
     ------
@@ -31,21 +33,22 @@ def check_source(source: str, *, syntax: bool = True) -> None:
         With the reason; for a syntax error with line and caret as Python shows them.
     """
     if not source.strip():
-        raise BadCell("the cell is empty: write the code for the job below its first line", field="source")
+        advice = ": write the code for the job below its first line" if what == "the cell" else ""
+        raise BadCell(f"{what} is empty{advice}", field="source")
     try:
         size = len(source.encode())
     except UnicodeEncodeError as error:
         raise BadCell(
-            f"the cell has a character that is not valid Unicode (position {error.start})", field="source"
+            f"{what} has a character that is not valid Unicode (position {error.start})", field="source"
         ) from None
     if size > MAX_SOURCE_BYTES:
         raise BadCell(
-            f"the cell has {format_size(size)}, the limit is {format_size(MAX_SOURCE_BYTES)}: "
+            f"{what} has {format_size(size)}, the limit is {format_size(MAX_SOURCE_BYTES)}: "
             "put data into a file under project:// and read it there",
             field="source",
         )
     if syntax:
-        _check_syntax(source)
+        _check_syntax(source, what)
 
 
 def newer_python(theirs: str, ours: tuple[int, int]) -> bool:
@@ -56,7 +59,7 @@ def newer_python(theirs: str, ours: tuple[int, int]) -> bool:
     return (int(numbers[0]), int(numbers[1])) > ours
 
 
-def _check_syntax(source: str) -> None:
+def _check_syntax(source: str, what: str) -> None:
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
@@ -66,17 +69,17 @@ def _check_syntax(source: str) -> None:
             translated = TransformerManager().transform_cell(source)
             compile(translated, "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as error:
-        raise BadCell(_as_python_shows_it(error, source), field="source") from None
+        raise BadCell(_as_python_shows_it(error, source, what), field="source") from None
     except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         # null bytes and nesting without end; Python has no line for these
-        raise BadCell(f"the cell is not Python: {error or type(error).__name__}", field="source") from None
+        raise BadCell(f"{what} is not Python: {error or type(error).__name__}", field="source") from None
 
 
-def _as_python_shows_it(error: SyntaxError, source: str) -> str:
+def _as_python_shows_it(error: SyntaxError, source: str, what: str) -> str:
     kind = "syntax error" if type(error) is SyntaxError else type(error).__name__
     text = (error.text or "").rstrip("\n")
     place, line = _original_line(source, error.lineno or 1, text)
-    first = f"{kind} in line {place} of the cell, nothing was sent: {error.msg}"
+    first = f"{kind} in line {place} of {what}, nothing was sent: {error.msg}"
     if not line.strip():
         return first
     shown = line.lstrip()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 import sys
 import time
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,12 +19,13 @@ from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
 from mlmagics.errors import BadValue
+from mlmagics.job.functions import source_of
 from mlmagics.job.handle import Job
 from mlmagics.job.preflight import check_source, newer_python
 
 
 def submit(
-    source: str,
+    source: str | Callable[..., Any],
     on: str | None = None,
     *,
     name: str = "",
@@ -34,6 +37,7 @@ def submit(
     grace: str | float | None = None,
     priority: Priority = "normal",
     env: Mapping[str, str | None] | None = None,
+    fetch: str | Iterable[str] = (),
     check: bool = True,
     retry_of: int | None = None,
     session: Session | None = None,
@@ -43,7 +47,7 @@ def submit(
     Parameters
     ----------
     source
-        The cell, at most 1 MiB.
+        The cell, at most 1 MiB; or a function that uses nothing from here, which is called without arguments.
     on
         Name of the cluster; needed when several are attached.
     memory
@@ -52,6 +56,8 @@ def submit(
         Seconds, or text such as ``"8h"``: the time limit, and the time between interrupt and TERM.
     env
         Variables for the job's process only; None as a value takes this process's own.
+    fetch
+        Names of the cell's variables that are kept when it succeeds, for :meth:`Job.result`.
     check
         False sends a cell whose syntax cannot be understood here, and never takes it for an earlier submit
         whose answer was lost.
@@ -64,6 +70,8 @@ def submit(
         When the cluster refused or does not answer.
     """
     session = session or current()
+    if callable(source):
+        source, name = source_of(source), name or str(getattr(source, "__name__", ""))
     cluster = session.choose(on)
     attachment = session.attachment(cluster)
     check_source(source, syntax=check and not newer_python(attachment.python_version, sys.version_info[:2]))
@@ -82,6 +90,7 @@ def submit(
         notebook=session.notebook,
         cluster=cluster,
         retry_of=retry_of,
+        fetch=result_names(fetch),
     )
     client = session.client(cluster)
     body = msgspec.json.encode(request)
@@ -102,6 +111,14 @@ def submit_again(old: Job, changes: Mapping[str, Any]) -> Job:
     env = dict(changes.get("env") or {})
     # values were told to nobody, so those that are not given anew come from this process
     env = {**{name: None for name in info.env_names if name not in env}, **env}
+    missing = [name for name in info.env_names if env[name] is None and name not in os.environ]
+    if missing:
+        them, are = ("it", "is") if len(missing) == 1 else ("them", "are")
+        raise BadValue(
+            f"{', '.join(missing)} {are} not set here: {old.ref} had {them}, and values are kept nowhere. Set {them} "
+            f"first (os.environ[{missing[0]!r}] = ...)",
+            field="env",
+        )
     options: dict[str, Any] = {
         "on": old.cluster,
         "name": info.name,
@@ -112,6 +129,7 @@ def submit_again(old: Job, changes: Mapping[str, Any]) -> Job:
         "timeout": info.timeout_s or None,
         "grace": info.grace_s or None,
         "priority": info.priority,
+        "fetch": info.fetch,
         **changes,
         "env": env,
     }
@@ -133,9 +151,27 @@ _AGAIN = frozenset(
         "grace",
         "priority",
         "env",
+        "fetch",
         "check",
     }
 )
+
+
+def result_names(names: str | Iterable[str]) -> list[str]:
+    """``names`` as a list, each once: names of variables, or one text with commas between them.
+
+    Raises
+    ------
+    BadValue
+        When one cannot be the name of a variable.
+    """
+    parts = names.split(",") if isinstance(names, str) else names
+    # Python takes some letters for others in names
+    found = dict.fromkeys(unicodedata.normalize("NFKC", part.strip()) for part in parts)
+    for name in found:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise BadValue(f"--fetch: {name!r} cannot be the name of a variable", field="fetch")
+    return list(found)
 
 
 def _notes(job: JobInfo, attachment: Attachment, earlier_at: float | None) -> tuple[str, ...]:

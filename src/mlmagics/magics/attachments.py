@@ -1,30 +1,35 @@
-"""``%attachments`` and ``%NAME``: the clusters of this person."""
+"""``%attachments``: the clusters of this person."""
 
 from __future__ import annotations
 
+import argparse
 import getpass
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
 from mlmagics.cluster import attaching, checking
-from mlmagics.cluster.overview import attachments, jobs
+from mlmagics.cluster.overview import attachments
 from mlmagics.cluster.session import current
 from mlmagics.display.place import Place, place_of
-from mlmagics.display.tables import attachments_table, jobs_table
+from mlmagics.display.tables import attachments_table
 from mlmagics.display.writing import say, show_table
 from mlmagics.errors import UserError
-from mlmagics.magics.options import cell_parser
 from mlmagics.magics.words import HelpAskedFor, LineParser, WrongUse, nearest, words
-
-_VERBS = ("add", "alias", "check", "list", "remove", "use")
 
 
 @lru_cache
 def add_parser(magic: str = "%attachments add") -> LineParser:
     """The options of ``%attachments add``."""
-    parser = LineParser(magic, "Make a cluster known, as the magic %%NAME.")
+    parser = LineParser(
+        magic,
+        "Make a cluster known, as the magic %%NAME. Without --token-file and --token-env you are asked for "
+        "your token.",
+        examples=(
+            f"{magic} gpu-box https://gpu-box:8900 --ca cert.pem",
+            f"{magic} gpu-box https://gpu-box:8900 --token-env GPU_BOX_TOKEN",
+        ),
+    )
     add = parser.add_argument
     add("name", metavar="NAME", help="what to call it: a-z 0-9 . _ -")
     add("url", metavar="URL", help="its agent's address, https://HOST:PORT")
@@ -41,47 +46,65 @@ def add_parser(magic: str = "%attachments add") -> LineParser:
 
 
 @lru_cache
-def name_parser(verb: str, does: str, *, url: bool = False) -> LineParser:
-    """The words behind ``%attachments remove``, ``check`` and ``alias``."""
-    parser = LineParser(f"%attachments {verb}", does)
-    parser.add_argument("name", metavar="NAME", help="of the cluster")
-    if url:
-        parser.add_argument("url", metavar="URL", help="another address of its agent, for history URLs")
-    return parser
+def verb_parsers(magic: str = "%attachments") -> dict[str, LineParser]:
+    """The parsers of all that ``%attachments``, or ``mlmagics attachments``, can do."""
+
+    def of_one(verb: str, does: str, *more: str) -> LineParser:
+        parser = LineParser(f"{magic} {verb}", does, examples=(" ".join([magic, verb, "gpu-box", *more]),))
+        parser.add_argument("name", metavar="NAME", help="of the cluster")
+        return parser
+
+    alias = of_one("alias", "Give a cluster another address, for history URLs only.", "https://old-name:8900")
+    alias.add_argument("url", metavar="URL", help="another address of its agent")
+    return {
+        "list": LineParser(f"{magic} list", "List the clusters and how they do."),
+        "add": add_parser(f"{magic} add"),
+        "remove": of_one("remove", "Forget a cluster. Its jobs go on."),
+        "check": of_one("check", "Try, one by one, all that a job on a cluster needs."),
+        "alias": alias,
+        "use": of_one("use", "Make a cluster's project the project:// of this notebook."),
+    }
+
+
+def verb_of(magic: str, given: Sequence[str], verbs: Collection[str]) -> tuple[str, list[str]]:
+    """The verb among the words ``given``, ``list`` without any, and the words behind it.
+
+    Raises
+    ------
+    HelpAskedFor, WrongUse
+        When help is asked for, or there is no such verb.
+    """
+    verb, *rest = given or ["list"]
+    if verb in ("-h", "--help", "help"):
+        raise HelpAskedFor(_help(magic, verbs))
+    if verb not in verbs:
+        raise WrongUse(f"{magic}: {verb!r} is none of {', '.join(sorted(verbs))}{nearest(verb, verbs)}")
+    return verb, rest
 
 
 def manage(shell: Any, line: str, taken: frozenset[str]) -> None:
     """What the magic ``%attachments`` does; ``taken`` holds names that no cluster may get."""
-    given = words(line)
-    if given and given[0] in ("-h", "--help", "help"):
-        raise HelpAskedFor(_help())
-    verb, rest = (given[0], given[1:]) if given else ("list", [])
-    if verb == "list" and not rest:
+    parsers = verb_parsers()
+    verb, rest = verb_of("%attachments", words(line), parsers)
+    found = parsers[verb].read(rest)
+    if verb == "list":
         show_table(shell, attachments_table(attachments()))
     elif verb == "add":
-        _add(shell, rest, taken)
+        _add(shell, found, taken)
     elif verb == "remove":
-        name = name_parser("remove", "Forget a cluster. Its jobs go on.").read(rest).name
-        attaching.remove(name)
-        say(f"{name} is no longer attached; its jobs go on")
+        attaching.remove(found.name)
+        say(f"{found.name} is no longer attached; its jobs go on")
     elif verb == "check":
-        _check(rest)
+        _check(found.name)
     elif verb == "alias":
-        options = name_parser("alias", "Give a cluster another address for history URLs.", url=True).read(
-            rest
-        )
-        attaching.alias(options.name, options.url)
-        say(f"history URLs that begin with {options.url} are of {options.name}")
+        attaching.alias(found.name, found.url)
+        say(f"history URLs that begin with {found.url} are of {found.name}")
     elif verb == "use":
-        name = name_parser("use", "Make a cluster's project the one of this notebook.").read(rest).name
-        current().use(name)
-        say(f"project:// is the project of {name} in this notebook")
-    else:
-        raise WrongUse(f"%attachments: {verb!r} is none of {', '.join(_VERBS)}{nearest(verb, _VERBS)}")
+        current().use(found.name)
+        say(f"project:// is the project of {found.name} in this notebook")
 
 
-def _add(shell: Any, given: Sequence[str], taken: frozenset[str]) -> None:
-    options = add_parser().read(given)
+def _add(shell: Any, options: argparse.Namespace, taken: frozenset[str]) -> None:
     can_ask = place_of(shell) is not Place.HEADLESS
     row = attaching.add(
         options.name,
@@ -97,8 +120,7 @@ def _add(shell: Any, given: Sequence[str], taken: frozenset[str]) -> None:
     say(f"Attached. A cell that begins with %%{options.name} runs there.")
 
 
-def _check(given: Sequence[str]) -> None:
-    name = name_parser("check", "Try everything that a job on a cluster needs.").read(given).name
+def _check(name: str) -> None:
     failed = None
     for step in checking.check(name):
         mark = {True: "ok", None: "note", False: "FAILED"}[step.good]
@@ -108,39 +130,20 @@ def _check(given: Sequence[str]) -> None:
         raise UserError(f"{name} cannot be used as it is: {failed.said}")
 
 
-def _help() -> str:
-    parsers = [
-        add_parser(),
-        name_parser("remove", "Forget a cluster. Its jobs go on."),
-        name_parser("check", "Try everything that a job on a cluster needs."),
-        name_parser("alias", "Give a cluster another address for history URLs.", url=True),
-        name_parser("use", "Make a cluster's project the one of this notebook."),
-    ]
-    lines = "".join(f"  {parser.format_usage().removeprefix('usage: ')}" for parser in parsers)
-    return f"%attachments                list the clusters\n{lines}Each takes --help.\n"
-
-
-def show_cluster(shell: Any, name: str, line: str) -> None:
-    """What the magic ``%NAME`` does: the cluster at this moment and one's own jobs there."""
-    given = words(line)
-    if given and given[0] in ("help", "-h", "--help"):
-        raise HelpAskedFor(cell_parser(f"%%{name}").format_help())
-    if given:
-        raise WrongUse(
-            f"%{name} takes no {given[0]!r}: to run a cell there begin it with %%{name}; %{name} help"
-        )
-    row = next((row for row in attachments() if row.name == name), None)
-    if row is None:
-        say(f"{name}: starts with the first %%{name} cell")
-        return
-    show_table(shell, attachments_table([row]))
-    if row.info is None:
-        return
-    found = jobs(on=name)
-    if found.jobs:
-        show_table(shell, jobs_table(found.jobs, users=False, now=time.time()))
-
-
-def not_first(name: str) -> UserError:
-    """What to say when ``%%NAME`` stands below a comment or code."""
-    return WrongUse(f"%%{name} must be the first line of its cell: move comments and code below it")
+def _help(magic: str, verbs: Collection[str]) -> str:
+    parsers = verb_parsers(magic)
+    usages = [parsers[verb].format_usage().removeprefix("usage: ").rstrip() for verb in verbs]
+    return "\n".join(
+        [
+            f"usage: {magic}",
+            "List the clusters and how they do. Also:",
+            "",
+            *(f"  {usage}" for usage in usages),
+            "",
+            "Examples:",
+            f"  {magic} add gpu-box https://gpu-box:8900 --ca cert.pem",
+            f"  {magic} check gpu-box",
+            "",
+            "Each takes --help.",
+        ]
+    )

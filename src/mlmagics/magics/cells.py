@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,9 @@ from mlmagics.display.writing import Canvas
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job
 from mlmagics.job.submitting import submit
+from mlmagics.magics.config import defaults_of
 from mlmagics.magics.options import CellOptions, cell_options
+from mlmagics.magics.pending import Pending
 from mlmagics.magics.words import joined
 
 _LOOK_S = 0.2
@@ -27,9 +30,16 @@ _LOOK_S = 0.2
 class Watched:
     """What goes on being watched after its cell has come back."""
 
-    def __init__(self) -> None:
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
         self.ends = EndLines()
+        self.pending = Pending(shell)
         self._cards: list[LiveCard] = []
+
+    def load(self) -> None:
+        """Look at the cells of the shell for what they wait for."""
+        self.pending.load()
+        _by_shell[self.shell] = self
 
     def add(self, card: LiveCard) -> None:
         """Keep ``card`` alive until :meth:`stop`."""
@@ -37,9 +47,19 @@ class Watched:
 
     def stop(self) -> None:
         """Watch no more; what is shown stays as it is."""
+        self.pending.unload()
         self.ends.stop()
         for card in self._cards:
             card.stop()
+        _by_shell.pop(self.shell, None)
+
+
+_by_shell: weakref.WeakKeyDictionary[Any, Watched] = weakref.WeakKeyDictionary()
+
+
+def watched_in(shell: Any) -> Watched:
+    """What is watched in ``shell``, whose magics are loaded."""
+    return _by_shell[shell]
 
 
 def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -> None:
@@ -51,9 +71,8 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
         When nothing was submitted, the job failed while the cell waited, or the waiting was interrupted.
     """
     line, source = joined(line, cell)
-    options = cell_options(f"%%{cluster}", line, os.environ)
-    place = place_of(shell)
-    wait_s = waiting_s(options.wait_s, place)
+    options = cell_options(f"%%{cluster}", line, os.environ, defaults_of(cluster))
+    wait_s = waiting_s(options.wait_s, place_of(shell))
     job = submit(
         source,
         cluster,
@@ -66,25 +85,38 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
         grace=options.grace_s,
         priority=options.priority,
         env=options.env,
+        fetch=options.fetch or (),
         check=options.check,
     )
+    show(watched, job, options, wait_s)
+
+
+def show(watched: Watched, job: Job, options: CellOptions, wait_s: float, *, repeats: str = "") -> None:
+    """Show ``job``, submitted just now by the cell that runs, and wait for it up to ``wait_s``.
+
+    ``repeats`` names the job whose cell it runs again.
+
+    Raises
+    ------
+    UserError
+        As :func:`run_cell`.
+    """
+    shell = watched.shell
     if options.as_var is not None:
         shell.user_ns[options.as_var] = job
+    watched.pending.expect(job, job.info.fetch)
+    place = place_of(shell)
+    canvas = Canvas(shell, place, job.blob, foreign=False)
     with stoppable(job.ref):
-        _show(
-            _Cell(shell, watched, job, Canvas(shell, place, job.blob, foreign=False), place), options, wait_s
-        )
-
-
-def _show(cell: _Cell, options: CellOptions, wait_s: float) -> None:
-    canvas, job = cell.canvas, cell.job
-    # a submit is an entry in the queue, however soon its turn comes; programs may parse this line
-    canvas.heading(f"Job {job.ref}: {'queued' if job.info.state in ACTIVE else job.word.lower()}")
-    canvas.heading(f"History URL: {job.history_url}")
-    canvas.heading(resources_line(job.info, options))
-    for note in job.notes:
-        canvas.line(f"Note: {note}")
-    cell.show(wait_s)
+        # a submit is an entry in the queue, however soon its turn comes; programs may parse this line
+        canvas.heading(f"Job {job.ref}: {'queued' if job.info.state in ACTIVE else job.word.lower()}")
+        canvas.heading(f"History URL: {job.history_url}")
+        canvas.heading(resources_line(job.info, options))
+        if repeats:
+            canvas.heading(f"Repeats {repeats}")
+        for note in job.notes:
+            canvas.line(f"Note: {note}")
+        _Cell(shell, watched, job, canvas, place).show(wait_s)
 
 
 @dataclass(frozen=True)
@@ -107,6 +139,7 @@ class _Cell:
                 watch.show()
         except BaseException:
             feed.close()
+            self.watched.pending.watch(self.job)
             raise
         if done:
             feed.close()
@@ -119,10 +152,16 @@ class _Cell:
         if left:
             self.canvas.line(left)
         if view.state is not State.SUCCEEDED:
+            self.watched.pending.watch(self.job)
             raise self.job.failure(view.error)
+        self.watched.pending.settle(self.job)
 
     def _leave(self, feed: Feed, watch: Watch, more_s: float) -> None:
-        ref, view = self.job.ref, watch.view
+        ref, view, pending = self.job.ref, watch.view, self.watched.pending
+        pending.watch(self.job)
+        names = pending.names_of(self.job)
+        if names:
+            self.canvas.line(f"{ref} makes {', '.join(names)}: a cell that uses {_it(names)} waits for it")
         if self.place is Place.NOTEBOOK:
             card = LiveCard(self.shell, self.job, feed, view, age_s=watch.age_s)
             self.watched.add(card)
@@ -130,6 +169,8 @@ class _Cell:
             ended = more_s > 0 and _card_done(card, more_s) and view.done
             if ended and view.state is not State.SUCCEEDED:
                 raise self.job.failure(view.error)
+            if ended:
+                pending.settle(self.job)
             return
         self.canvas.line(f"{ref} goes on. To see it: %logs {ref}   To cancel it: %cancel {ref}")
         if self.place is Place.TERMINAL:
@@ -154,8 +195,11 @@ def resources_line(info: JobInfo, options: CellOptions) -> str:
         parts.append(format_size(info.memory_bytes))
     if info.timeout_s:
         parts.append(f"at most {format_duration(info.timeout_s)}")
-    defaulted = options.defaulted()
-    return ", ".join(parts) + (f" (defaults; {' '.join(defaulted)})" if defaulted else "")
+    return ", ".join(parts) + options.not_written()
+
+
+def _it(names: list[str]) -> str:
+    return "it" if len(names) == 1 else "one of them"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,30 +1,40 @@
-"""``%wait``, ``%jobs``, ``%cancel``, ``%extend`` and ``%fetch``."""
+"""``%wait``, ``%cancel`` and ``%extend``: commands on jobs that are under way."""
 
 from __future__ import annotations
 
-import argparse
 import time
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
-from cluster_agent.protocol import ACTIVE, DONE, State, parse_states
-from cluster_agent.units import format_duration, format_size
+from cluster_agent.protocol import ACTIVE, DONE, State
+from cluster_agent.units import format_duration
 from mlmagics.api import joint_failure
 from mlmagics.cluster.overview import jobs
-from mlmagics.display.live import ended_line
-from mlmagics.display.tables import files_table, jobs_table
+from mlmagics.display.live import told_end
+from mlmagics.display.tables import day_and_time
 from mlmagics.display.watch import stoppable
-from mlmagics.display.writing import say, show_table
+from mlmagics.display.writing import say
+from mlmagics.errors import UserError, WaitTimeout
 from mlmagics.job.handle import Job
 from mlmagics.job.references import find
+from mlmagics.magics.contact import Contact
 from mlmagics.magics.options import duration
-from mlmagics.magics.words import LineParser
+from mlmagics.magics.words import LineParser, WrongUse
+
+#: ``%cancel`` stays so long to see whether the jobs end.
+_SEE_END_S = 2.0
+#: From the interrupt to TERM at most, and from there to KILL; what the agent does.
+_CANCEL_GRACE_S = _KILL_S = 10.0
 
 
 @lru_cache
 def wait_parser() -> LineParser:
     """The options of ``%wait``."""
-    parser = LineParser("%wait", "Wait for jobs to end; stops the cell unless all of them succeed.")
+    parser = LineParser(
+        "%wait",
+        "Wait for jobs to end; stops the cell unless all of them succeed.",
+        examples=("%wait", "%wait gpu-box/42 gpu-box/43 --timeout 2h"),
+    )
     parser.add_argument("jobs", nargs="*", metavar="JOB", help="gpu-box/42; without any the last one")
     parser.add_argument("--timeout", type=duration, metavar="D", help="wait at most so long: 30m, 2h")
     return parser
@@ -43,109 +53,144 @@ def wait_for(line: str) -> None:
         When interrupted.
     """
     options = wait_parser().read(line)
-    found = [find(ref) for ref in options.jobs] or [find()]
+    found = _all_of(options.jobs, "nothing was waited for") or [find()]
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
     for job in found:
         if job.info.state in ACTIVE:
             say(f"Waiting for {job.ref} ({job.word}); an interrupt stops the waiting only")
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
         with stoppable(job.ref):
-            job.wait_for_end(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        say(ended_line(job))
+            job.wait_for_end(left, on_trouble=Contact(job.cluster).tell)
+        say(told_end(job))
     failed = [job for job in found if job.info.state is not State.SUCCEEDED]
     if failed:
         raise joint_failure(failed)
 
 
-@lru_cache
-def jobs_parser() -> LineParser:
-    """The options of ``%jobs``."""
-    parser = LineParser("%jobs", "List your jobs on all clusters: the active ones and the last 20.")
-    add = parser.add_argument
-    add("--all", action="store_true", help="everybody's")
-    add("--state", type=_states, metavar="S", help="only these: running, failed, active, done, ... (commas)")
-    add("--since", type=duration, metavar="D", help="submitted at most so long ago: 2h, 7d")
-    add("--name", metavar="TEXT", help="only jobs of this name")
-    return parser
-
-
-def list_jobs(shell: Any, line: str) -> None:
-    """What the magic ``%jobs`` does."""
-    options = jobs_parser().read(line)
-    found = jobs(all_users=options.all, state=options.state, since=options.since, name=options.name)
-    if found.jobs:
-        show_table(shell, jobs_table(found.jobs, users=options.all, now=time.time()))
-    else:
-        say("No jobs." if not found.troubles else "No jobs on the clusters that answered.")
-    for cluster, reason in found.troubles:
-        say(f"{cluster} is missing here: {reason}")
-
-
-def _states(text: str) -> str:
+def _all_of(refs: Sequence[str], otherwise: str) -> list[Job]:
+    """The jobs that ``refs`` name; an error says that with one wrong name ``otherwise`` holds."""
     try:
-        parse_states(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
+        return list({job.ref: job for job in map(find, refs)}.values())
+    except UserError as error:
+        if len(refs) > 1:
+            error.message = f"{error.message} ({otherwise})"
+            error.args = (error.message,)
+        raise
 
 
 @lru_cache
 def cancel_parser() -> LineParser:
     """The options of ``%cancel``."""
-    parser = LineParser("%cancel", "Stop jobs: interrupt, grace time, then the end of all their processes.")
-    parser.add_argument("jobs", nargs="+", metavar="JOB", help="gpu-box/42")
+    parser = LineParser(
+        "%cancel",
+        "Stop jobs: an interrupt, TERM 10 s later, KILL another 10 s later, for all their processes.",
+        examples=("%cancel gpu-box/42 gpu-box/43", "%cancel --mine --cluster gpu-box --yes"),
+    )
+    add = parser.add_argument
+    add("jobs", nargs="*", metavar="JOB", help="gpu-box/42")
+    add("--mine", action="store_true", help="all my jobs that have not ended; lists them without --yes")
+    add("--cluster", metavar="NAME", help="with --mine: only those there")
+    add("--yes", action="store_true", help="with --mine: do it")
     return parser
 
 
 def cancel_jobs(line: str) -> None:
-    """What the magic ``%cancel`` does. All jobs are found before the first one is stopped."""
-    found = [find(ref) for ref in cancel_parser().read(line).jobs]
+    """What the magic ``%cancel`` does. All jobs are found before the first one is stopped.
+
+    Raises
+    ------
+    UserError
+        When a job cannot be found, and nothing was cancelled; or when some could not be cancelled.
+    """
+    options = cancel_parser().read(line)
+    if options.mine == bool(options.jobs):
+        raise WrongUse(
+            "%cancel: name the jobs, as in %cancel gpu-box/42, or write --mine for all that are yours"
+        )
+    if not options.mine and (options.cluster or options.yes):
+        raise WrongUse("%cancel: --cluster and --yes go with --mine")
+    found = _mine(options.cluster) if options.mine else _all_of(options.jobs, "nothing was cancelled")
+    if options.mine and not options.yes:
+        for job in found:
+            say(f"{_titled(job)}: {job.word}")
+        if found:
+            where = f" --cluster {options.cluster}" if options.cluster else ""
+            say(f"To cancel {'it' if len(found) == 1 else 'all of them'}: %cancel --mine{where} --yes")
+        return
+    _cancel(found)
+
+
+def _mine(cluster: str | None) -> list[Job]:
+    table = jobs(on=cluster, state="active")
+    for name, reason in table.troubles:
+        say(f"{name} is missing here: {reason}")
+    if not table.jobs:
+        say("No job of yours is active" + (f" on {cluster}" if cluster else ""))
+    return table.jobs
+
+
+def _cancel(found: Sequence[Job]) -> None:
+    troubles, stopping = [], []
     for job in found:
-        had_ended = job.info.state in DONE
-        job.cancel()
-        name = f" {job.info.name}" if job.info.name else ""
-        say(f"{job.ref}{name}: {'had ended already: ' if had_ended else ''}{job.word}")
+        if job.info.state in DONE:
+            say(f"{_titled(job)}: had ended already: {job.word}")
+            continue
+        try:
+            job.cancel()
+        except UserError as error:
+            troubles.append(f"{job.ref} was not cancelled: {error.message}")
+            continue
+        stopping.append(job)
+        if job.info.state in ACTIVE:
+            term_s = min(job.info.grace_s, _CANCEL_GRACE_S)
+            say(
+                f"{_titled(job)}: asked to stop: an interrupt now, TERM after {format_duration(term_s)}, KILL "
+                f"{format_duration(_KILL_S)} later"
+            )
+    deadline = time.monotonic() + _SEE_END_S
+    for job in stopping:
+        with stoppable(job.ref):
+            try:
+                job.wait_for_end(max(0.01, deadline - time.monotonic()))
+                say(told_end(job))
+            except WaitTimeout:
+                say(f"{job.ref} is still Stopping. To wait for its end: %wait {job.ref}")
+    if troubles:
+        raise UserError("; ".join(troubles))
+
+
+def _titled(job: Job) -> str:
+    return f"{job.ref} {job.info.name}" if job.info.name else job.ref
 
 
 @lru_cache
 def extend_parser() -> LineParser:
     """The options of ``%extend``."""
-    parser = LineParser("%extend", "Give a job more time before its limit ends it.")
+    parser = LineParser(
+        "%extend", "Give a job more time before its limit ends it.", examples=("%extend gpu-box/42 2h",)
+    )
     parser.add_argument("job", metavar="JOB", help="gpu-box/42")
     parser.add_argument("more", type=duration, metavar="D", help="so much more: 30m, 2h")
     return parser
 
 
 def extend_job(line: str) -> None:
-    """What the magic ``%extend`` does."""
+    """What the magic ``%extend`` does.
+
+    Raises
+    ------
+    UserError
+        When the job has ended, or would run longer than its agent allows.
+    """
     options = extend_parser().read(line)
-    job = find(options.job).extend(options.more)
-    say(f"{job.ref}: at most {format_duration(job.info.timeout_s)} in all")
-
-
-@lru_cache
-def fetch_parser() -> LineParser:
-    """The options of ``%fetch``."""
-    parser = LineParser("%fetch", "List what a job left in its working folder, or copy it here.")
-    parser.add_argument("job", metavar="JOB", help="gpu-box/42")
-    parser.add_argument("--files", nargs="?", const=".", metavar="DIR", help="copy the files to DIR, or here")
-    return parser
-
-
-def fetch(shell: Any, line: str) -> None:
-    """What the magic ``%fetch`` does."""
-    options = fetch_parser().read(line)
     job = find(options.job)
-    if options.files is not None:
-        paths = job.fetch_files(options.files)
-        say("\n".join(f"{format_size(path.stat().st_size):>10}  {path}" for path in paths) or _nothing(job))
-        return
-    left = [entry for entry in job.files() if entry.type == "file"]
-    if not left:
-        say(_nothing(job))
-        return
-    show_table(shell, files_table(left))
-    say(f"To copy them here: %fetch {job.ref} --files")
-
-
-def _nothing(job: Job) -> str:
-    return f"{job.ref} left no files in its working folder" + (" so far" if job.info.state in ACTIVE else "")
+    if job.info.state in DONE:
+        raise UserError(
+            f"{job.ref} has ended ({job.word}), no time can be added. To run it again with more: %resubmit "
+            f"{job.ref} --timeout D"
+        )
+    job.extend(options.more)
+    ends = ""
+    if job.info.deadline_at is not None:
+        ends = f", until {day_and_time(job.info.deadline_at, time.time())}"
+    say(f"{_titled(job)}: at most {format_duration(job.info.timeout_s)} in all{ends}")

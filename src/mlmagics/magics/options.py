@@ -1,16 +1,18 @@
-"""The options of a training cell, checked one by one before anything is sent. Pure but for the environment."""
+"""The options of a training cell, checked one by one before anything is sent. Pure."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from cluster_agent.protocol import Priority
 from cluster_agent.units import parse_duration, parse_size
-from mlmagics.magics.words import LineParser, WrongUse
+from mlmagics.magics.defaults import inherited
+from mlmagics.magics.words import LineParser, WrongUse, words
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(
@@ -19,6 +21,8 @@ _SECRET_NAME = re.compile(
 _SECRET_VALUE = re.compile(
     r"(hf_|ghp_|gho_|github_pat_|glpat-|sk-|xox[abp]-|AKIA|eyJ)[\w.-]{12,}|-----BEGIN .*"
 )
+#: Why no secret belongs into a cell.
+CELL_IS_SEEN = "a cell is saved with the notebook"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +40,14 @@ class CellOptions:
     env: dict[str, str] = field(default_factory=dict)
     #: name of the variable that gets the job
     as_var: str | None = None
+    #: names of the variables that come back; None when not said
+    fetch: tuple[str, ...] | None = None
     #: whether the cell is looked at before it is sent
     check: bool = True
     #: how long to wait for the end: seconds, ``inf``, 0 for not at all, None when not said
     wait_s: float | None = None
+    #: options that were not written but set as defaults, but how long to wait
+    config: tuple[str, ...] = ()
 
     def defaulted(self) -> list[str]:
         """The options that decide about resources and limits and were not given."""
@@ -51,8 +59,17 @@ class CellOptions:
         }
         return [option for option, value in given.items() if value is None]
 
+    def not_written(self) -> str:
+        """The bracket behind a job's resources: what config decided, what the agent did, and how to decide it."""
+        config, defaults = " ".join(self.config), " ".join(self.defaulted())
+        if not config:
+            return f" (defaults; {defaults})" if defaults else ""
+        return f" (config: {config}; defaults: {defaults})" if defaults else f" (config: {config})"
 
-def cell_options(magic: str, line: str, environ: Mapping[str, str]) -> CellOptions:
+
+def cell_options(
+    magic: str, line: str, environ: Mapping[str, str], defaults: Sequence[str] = ()
+) -> CellOptions:
     """The options in ``line``, the rest of a training cell's first line.
 
     Parameters
@@ -61,29 +78,51 @@ def cell_options(magic: str, line: str, environ: Mapping[str, str]) -> CellOptio
         How the cell begins, such as ``%%gpu-box``; for messages.
     environ
         Where ``--env NAME`` without a value takes it from.
+    defaults
+        Options that hold where the cell does not say otherwise.
 
     Raises
     ------
     WrongUse, HelpAskedFor
         See :meth:`LineParser.read`.
     """
-    return chosen(cell_parser(magic).read(line), environ, "a cell is saved with the notebook")
+    return options_of(cell_parser(magic), words(line), environ, CELL_IS_SEEN, defaults)
+
+
+def options_of(
+    parser: LineParser, given: Sequence[str], environ: Mapping[str, str], seen: str, defaults: Sequence[str]
+) -> CellOptions:
+    """The options among the words ``given``, and those of ``defaults`` that they leave undecided.
+
+    ``parser`` has those of :func:`add_lasting_options` at least; ``seen`` says why no secret belongs there.
+    """
+    found = chosen(parser.read(given), environ, seen)
+    more = inherited(parser, given, defaults)
+    if not more:
+        return found
+    try:
+        found = chosen(parser.read([*given, *(taken.word for taken in more)]), environ, seen)
+    except WrongUse as error:
+        raise WrongUse(f"{error.message} (a default that was set with config)") from None
+    decided = {taken.option for taken in more} - {"--wait", "--no-wait"}
+    return replace(found, config=tuple(option for option in parser.options() if option in decided))
 
 
 def chosen(found: argparse.Namespace, environ: Mapping[str, str], seen: str) -> CellOptions:
     """The options that a parser with :func:`add_job_options` has found; ``seen`` says why no secret belongs there."""
     return CellOptions(
-        name=found.name or "",
+        name=getattr(found, "name", None) or "",
         project=found.project,
         gpus=found.gpus,
         cpus=found.cpus,
         memory_bytes=found.memory,
         timeout_s=found.timeout,
         grace_s=found.grace,
-        priority=found.priority,
+        priority=found.priority or "normal",
         env=dict(_variable(text, environ, seen) for text in found.env),
         as_var=getattr(found, "as_var", None),
-        check=not found.no_check,
+        fetch=_fetched(getattr(found, "fetch", None), getattr(found, "as_var", None)),
+        check=not getattr(found, "no_check", False),
         wait_s=0.0 if found.no_wait else found.wait,
     )
 
@@ -91,32 +130,41 @@ def chosen(found: argparse.Namespace, environ: Mapping[str, str], seen: str) -> 
 @lru_cache
 def cell_parser(magic: str) -> LineParser:
     """The parser of a training cell's first line."""
+    name = magic.lstrip("%")
     parser = LineParser(
         magic,
-        "Run this cell as a job. Without options the agent decides about resources and limits.",
+        f"Run this cell as a job. Defaults for what it does not say: %{name} config",
         usage="%(prog)s [options]",
+        examples=(
+            f"%%{name} --gpus 2 --timeout 8h --name train",
+            f"%%{name} --wait --env WANDB_API_KEY",
+            f"%{name}         what is free there, and your jobs",
+        ),
     )
     add_job_options(parser)
-    parser.add_argument(
-        "--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable"
-    )
+    add_result_options(parser)
     return parser
 
 
 def add_job_options(parser: LineParser) -> None:
-    """Give ``parser`` the options of a job, for :func:`chosen`."""
+    """Give ``parser`` the options of a job, for :func:`options_of`."""
+    parser.add_argument("--name", type=_title, metavar="TEXT", help="what to call the job in lists")
+    add_lasting_options(parser)
+    parser.add_argument("--no-check", action="store_true", help="send the cell without looking at it first")
+
+
+def add_lasting_options(parser: LineParser) -> None:
+    """Give ``parser`` those options of a job that can be defaults of many."""
     add = parser.add_argument
-    add("--name", type=_title, metavar="TEXT", help="what to call the job in lists")
-    add("--project", metavar="NAME", help="project whose storage the job sees as project://")
+    add("--project", metavar="PROJECT", help="its storage is the job's project://")
     add("--gpus", type=_count("GPUs", 0), metavar="N", help="GPUs; 0 for none")
     add("--cpus", type=_count("CPUs", 1), metavar="N", help="CPU cores")
     add("--memory", "--mem", type=_size, metavar="SIZE", help="main memory: 512M, 16G")
     add("--timeout", "--time", type=duration, metavar="D", help="longest run time: 90s, 30m, 8h, 2d")
     add("--grace", type=duration, metavar="D", help="between the interrupt and the end when it is stopped")
-    add("--priority", choices=("low", "normal"), default="normal", help="low lets others go first")
+    add("--priority", choices=("low", "normal"), help="low lets others go first")
     add("--env", action="append", default=[], metavar="KEY[=VALUE]",
-        help="variable for the job; without a value the kernel's own (repeatable)")  # fmt: skip
-    add("--no-check", action="store_true", help="send the cell without looking at it first")
+        help="a variable; without a value as it is here (repeatable)")  # fmt: skip
     how_long = parser.add_mutually_exclusive_group()
     how_long.add_argument("-w", "--wait", nargs="?", type=duration, const=float("inf"), metavar="D",
                           help="show the output live until the job's end, or for D")  # fmt: skip
@@ -155,12 +203,31 @@ def _title(text: str) -> str:
     return text.strip()
 
 
+def add_result_options(parser: LineParser) -> None:
+    """Give ``parser`` the options that name variables of the notebook."""
+    add = parser.add_argument
+    add("-o", "--fetch", type=_names, action="extend", metavar="NAME[,NAME]",
+        help="variables to bring back; cells that use them wait")  # fmt: skip
+    add("--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable")
+
+
+def _names(text: str) -> list[str]:
+    return [_identifier(part.strip()) for part in text.split(",")]
+
+
+def _fetched(names: list[str] | None, as_var: str | None) -> tuple[str, ...] | None:
+    if names is not None and as_var in names:
+        raise WrongUse(f"--fetch {as_var} and --as {as_var}: one name cannot be both the result and the job")
+    return None if names is None else tuple(dict.fromkeys(names))
+
+
 def _identifier(text: str) -> str:
     import keyword
 
     if not text.isidentifier() or keyword.iskeyword(text):
         raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of a variable")
-    return text
+    # as Python reads names
+    return unicodedata.normalize("NFKC", text)
 
 
 def _variable(text: str, environ: Mapping[str, str], seen: str) -> tuple[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
+from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from mlmagics.cluster.names import LOCAL
@@ -13,9 +16,10 @@ from mlmagics.cluster.session import current
 from mlmagics.display.writing import say
 from mlmagics.errors import UserError
 from mlmagics.magics import attachments as clusters
-from mlmagics.magics import cells, commands
-from mlmagics.magics import logs as log_command
+from mlmagics.magics import cells, one_cluster
+from mlmagics.magics.candidates import Candidates
 from mlmagics.magics.completion import Completion
+from mlmagics.magics.verbs import LINE_MAGICS
 from mlmagics.magics.words import HelpAskedFor, WrongUse, joined
 
 Magic = Callable[..., None]
@@ -26,12 +30,12 @@ class Magics:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._watched = cells.Watched()
+        self._watched = cells.Watched(shell)
         self._registered: dict[tuple[str, str], Magic] = {}
         self._stamp: object = object()
         self._clusters: list[str] = []
         self._told: set[str] = set()
-        self._completion = Completion(self.clusters)
+        self._completion = Completion(self.clusters, Candidates())
 
     def clusters(self) -> list[str]:
         """Names of the clusters as they were when the last cell began."""
@@ -40,21 +44,16 @@ class Magics:
     def load(self) -> None:
         """Register everything."""
         shell = self._shell
-        for name, magic in {
-            "attachments": lambda line: clusters.manage(shell, line, self._taken()),
-            "logs": lambda line: log_command.show_logs(shell, line),
-            "wait": commands.wait_for,
-            "jobs": lambda line: commands.list_jobs(shell, line),
-            "cancel": commands.cancel_jobs,
-            "extend": commands.extend_job,
-            "fetch": lambda line: commands.fetch(shell, line),
-        }.items():
-            self._register("line", name, magic)
+        self._register("line", "attachments", lambda line: clusters.manage(shell, line, self._taken()))
+        for name, verb in LINE_MAGICS.items():
+            self._register("line", name, functools.partial(verb.run, shell))
+        self._register("line", "on", functools.partial(one_cluster.on_cluster, shell))
         self._register("cell", "on", self._on)
-        self._register("line", "%on", lambda _line: _raise(clusters.not_first("on NAME")))
+        self._register("line", "%on", lambda _line: _raise(one_cluster.not_first("on NAME")))
         self._sync()
         shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
+        self._watched.load()
         self._completion.load(shell)
 
     def unload(self) -> None:
@@ -71,7 +70,7 @@ class Magics:
         name, _, rest = line.partition(" ")
         if not name or name.startswith("-"):
             if name in ("-h", "--help"):
-                raise HelpAskedFor("usage: %%on NAME [options]\n\nThe options of %%NAME; see %NAME help.\n")
+                raise HelpAskedFor(one_cluster.ON_HELP)
             raise WrongUse("%%on: say on which cluster, first of all: %%on NAME [options]")
         cells.run_cell(self._shell, self._watched, name, rest, cell)
 
@@ -83,7 +82,10 @@ class Magics:
             if ours is not None and self._known("cell").get(name) is not ours:
                 self._tell_once(name, f"Another extension has taken the magic %%{name}: use %%on {name}")
 
-    def _after_cell(self, *_info: object) -> None:
+    def _after_cell(self, result: object = None) -> None:
+        near = unknown_magic(getattr(result, "error_in_exec", None), self._clusters)
+        if near is not None:
+            say(f"Did you mean %%{near}?")
         for line in self._watched.ends.take():
             say(line)
 
@@ -113,9 +115,9 @@ class Magics:
             return
         run = functools.partial(cells.run_cell, self._shell, self._watched, name)
         self._register("cell", name, run)
-        self._register("line", name, lambda line: clusters.show_cluster(self._shell, name, line))
+        self._register("line", name, functools.partial(one_cluster.show_cluster, self._shell, name))
         # IPython looks for a line magic called %NAME when %%NAME is not in the first line
-        self._register("line", f"%{name}", lambda _line: _raise(clusters.not_first(name)))
+        self._register("line", f"%{name}", lambda _line: _raise(one_cluster.not_first(name)))
 
     def _taken(self) -> frozenset[str]:
         ours = {name for _kind, name in self._registered}
@@ -166,6 +168,16 @@ def _raise(error: UserError) -> None:
     raise error from None
 
 
+def unknown_magic(error: object, clusters: list[str]) -> str | None:
+    """The cluster that was probably meant when IPython knows no cell magic of the name that was written."""
+    written = (
+        re.match(r"Cell magic `%%(\S+)` not found", str(error)) if isinstance(error, UsageError) else None
+    )
+    if written is None:
+        return None
+    return next(iter(difflib.get_close_matches(written[1].lower(), clusters, n=1, cutoff=0.6)), None)
+
+
 def greeting(names: list[str]) -> str:
     """The line that ``%load_ext mlmagics`` shows."""
     attached = [name for name in names if name != LOCAL]
@@ -178,7 +190,8 @@ _loaded: dict[int, Magics] = {}
 
 
 def load(shell: Any) -> None:
-    """Register the magics in ``shell`` and say so."""
+    """Register the magics in ``shell``, anew where they are there already, and say so."""
+    unload(shell)
     magics = Magics(shell)
     _loaded[id(shell)] = magics
     magics.load()
