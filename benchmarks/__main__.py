@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tornado
 
+from benchmarks import history, scheduling
 from benchmarks.measure import AgentProcess, figures
 from cluster_agent import __version__
 
@@ -28,10 +29,29 @@ compared with. Trust the ratios: on a shared machine milliseconds wander. Median
 """
 
 
+_HISTORY = """
+## A long history
+
+The same agent with {count:,} jobs of history, each with a folder and a log; times as a client sees them
+(`python -m benchmarks.history`).
+
+"""
+
+_QUEUE = """
+## Whose turn it is
+
+A simulation of a box of 8 GPUs (`python -m benchmarks.scheduling`): one person floods it with jobs of one GPU, 200 at once and
+then as many as it can take, for ten days; another submits a job of all 8 every 12 hours. How long they wait under three
+ways to choose who starts.
+
+"""
+
+
 def main() -> None:
     """Run all measurements."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=100_000, help="of the long history")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +72,12 @@ def main() -> None:
         f"mlmagics {__version__}, Python {platform.python_version()}, tornado {tornado.version},"
         f" {platform.system()} {platform.release()}, {os.cpu_count()} cores, {datetime.date.today().isoformat()}."
     )
-    args.out.write_text(_HEAD.format(facts=facts) + "\n".join(rows) + "\n", encoding="utf-8")
+    parts = [
+        _HEAD.format(facts=facts) + "\n".join(rows),
+        _HISTORY.format(count=args.jobs) + "\n".join(history.table(args.jobs)),
+        _QUEUE + "\n".join(scheduling.table()),
+    ]
+    args.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

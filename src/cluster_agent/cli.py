@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from cluster_agent import __version__
 from cluster_agent.config import Config, ConfigError, load_config, settings
 from cluster_agent.errors import AgentError
 from cluster_agent.home import user_name
-from cluster_agent.units import parse_duration
+from cluster_agent.protocol import parse_states
+from cluster_agent.units import parse_duration, parse_moment
 
+_T = TypeVar("_T")
 _SWITCHES = {"local", "insecure_http", "shared_uid"}
 
 
@@ -40,8 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_init(commands)
     _add_token(commands)
-    status = _command(commands, "status", _status, "what runs and waits on this box")
-    status.add_argument("--json", action="store_true", help="as /v1/info tells it")
+    _add_ops(commands)
     _command(commands, "restore", _restore, "accept a home that was copied or restored from a backup")
     return parser
 
@@ -94,11 +97,71 @@ def _add_token(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     revoke.add_argument("token_id", help="as token list shows it")
 
 
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    status = _command(commands, "status", _status, "what runs and waits on this box")
+    _add_json(status, "as /v1/info tells it")
+    queue = _command(commands, "queue", _queue, "who waits, in which order, for what and how long")
+    _add_json(queue)
+    jobs = _command(commands, "jobs", _jobs, "the newest jobs of all people")
+    jobs.add_argument("--state", type=_states, help="comma-separated: running, failed, active, done, ...")
+    jobs.add_argument("--user", help="of one person")
+    jobs.add_argument("--since", type=_ago, metavar="WHEN", help="submitted since then: 7d, or 2026-11-22")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (20)")
+    _add_json(jobs)
+    usage = _command(commands, "usage", _usage, "GPU-hours, CPU-hours, jobs and waits of each person")
+    usage.add_argument("--since", type=_ago, metavar="WHEN", help="30d unless told; or a day, 2026-11-22")
+    usage.add_argument("--csv", action="store_true", help="for a spreadsheet")
+    _add_json(usage)
+    drain = _command(commands, "drain", _drain, "start no jobs for the time being; those that run go on")
+    drain.add_argument(
+        "--until", type=_later, metavar="WHEN", help="resume by itself then: 18:00, 2026-11-22 18:00, 2h"
+    )
+    drain.add_argument("--message", default="", metavar="TEXT", help="what those are told who wait")
+    _command(commands, "resume", _resume, "start jobs again")
+    move = _command(commands, "move", _move, "put a waiting job before all others")
+    move.add_argument("job", type=_job, metavar="JOB", help="such as 42 or gpu-box/42")
+    place = move.add_mutually_exclusive_group(required=True)
+    place.add_argument("--first", action="store_true", help="before all others")
+    place.add_argument("--back", action="store_true", help="back to where it belongs")
+    collect = _command(commands, "gc", _collect, "delete jobs that are too old or too much, as every hour")
+    collect.add_argument("--dry-run", action="store_true", help="only tell what would be deleted")
+    _add_json(collect)
+
+
+def _add_json(parser: argparse.ArgumentParser, text: str = "as the agent tells it") -> None:
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def _checked(parse: Callable[[str], _T]) -> Callable[[str], _T]:
+    """``parse`` for an argument: its ValueError becomes a message of the parser."""
+
+    def read(text: str) -> _T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _job_id(text: str) -> int:
+    number = text.rpartition("/")[2]
+    if not number.isdecimal():
+        raise ValueError(f"{text!r} is not a job: write 42 or gpu-box/42")
+    return int(number)
+
+
+def _moment_ago(text: str) -> float:
+    now = time.time()
+    at = parse_moment(text, now)
+    return at if at <= now else now - (at - now)
+
+
+_job = _checked(_job_id)
+_states = _checked(parse_states)
+_ago = _checked(_moment_ago)
+_later = _checked(lambda text: parse_moment(text, time.time()))
+_duration = _checked(parse_duration)
 
 
 # The commands import what they need when they run: a serving agent carries no HTTP client, and the other
@@ -114,14 +177,62 @@ def _serve(args: argparse.Namespace) -> None:
 def _init(args: argparse.Namespace) -> None:
     from cluster_agent import setup
 
-    for line in setup.init(_home(args), python=args.python, service=args.service):
-        print(line)
+    _tell(setup.init(_home(args), python=args.python, service=args.service))
 
 
 def _status(args: argparse.Namespace) -> None:
-    from cluster_agent import admin
+    from cluster_agent import ops
 
-    for line in admin.status(_home(args), as_json=args.json):
+    _tell(ops.status(_home(args), as_json=args.json))
+
+
+def _queue(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    _tell(ops.queue(_home(args), as_json=args.json))
+
+
+def _jobs(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    found = ops.jobs(
+        _home(args), states=args.state, user=args.user, since=args.since, count=args.limit, as_json=args.json
+    )
+    _tell(found)
+
+
+def _usage(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    _tell(ops.usage(_home(args), since=args.since, as_csv=args.csv, as_json=args.json))
+
+
+def _drain(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    _tell(ops.drain(_home(args), until=args.until, message=args.message))
+
+
+def _resume(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    _tell(ops.resume(_home(args)))
+
+
+def _move(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    _tell(ops.move(_home(args), args.job, first=args.first))
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from cluster_agent import ops
+
+    _tell(ops.collect(_home(args), dry_run=args.dry_run, as_json=args.json))
+
+
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
         print(line)
 
 
@@ -134,8 +245,7 @@ def _token_create(args: argparse.Namespace) -> None:
 def _token_list(args: argparse.Namespace) -> None:
     from cluster_agent import admin
 
-    for line in admin.list_tokens(_home(args)):
-        print(line)
+    _tell(admin.list_tokens(_home(args)))
 
 
 def _token_revoke(args: argparse.Namespace) -> None:

@@ -10,16 +10,20 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+from cluster_agent.limits import LimitTable, parse_limits
 from cluster_agent.units import parse_duration, parse_size
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+_MAX_TIMEOUT_S = 7 * 86400.0
 
 
 class ConfigError(Exception):
@@ -58,6 +62,10 @@ def _yes(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
         raise ValueError(f"{text!r} is neither true nor false")
     return text.lower() in {"true", "1", "yes"}
+
+
+def _cgroup(text: str) -> str:
+    return text if text in {"auto", "off"} else str(_folder(text))
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -100,16 +108,32 @@ class Config:
     gpus: int | None = _setting(_gpus, None, "number of GPUs to hand out, or auto")
     default_gpus: int | None = _setting(_count, None, "GPUs of a job that does not say; 1 on a box with GPUs")
     default_timeout: float = _setting(parse_duration, 4 * 3600.0, "time limit of a job that does not say")
-    max_timeout: float = _setting(parse_duration, 7 * 86400.0, "longest time limit")
+    max_timeout: float = _setting(
+        parse_duration, _MAX_TIMEOUT_S, "longest time limit of those for whom [limits] has no other"
+    )
     max_grace: float = _setting(parse_duration, 600.0, "longest time between interrupt and TERM")
     max_queue: int = _setting(_count, 1000, "jobs that may wait in all")
-    max_queue_user: int = _setting(_count, 200, "jobs that may wait for one user")
+    max_connections: int = _setting(
+        _count, 4000, "connections at once; those of one address may be half of it"
+    )
+    keep: float = _setting(parse_duration, 30 * 86400.0, "how long jobs are kept after their end")
+    keep_size: int = _setting(parse_size, 50 * 2**30, "bytes on disk above which the oldest jobs are deleted")
+    reserve: int = _setting(
+        parse_size, 64 * 2**20, "bytes kept free for what must be written on a full disk; less on a small one"
+    )
     log_limit: int = _setting(parse_size, 2 * 2**30, "bytes of a log after which output is only counted")
     spares: int = _setting(_count, 2, "supervisors that wait for a job")
+    enforce_memory: bool | None = _setting(
+        _yes, None, "end jobs that use more memory than they hold; done unless the agent is one's own"
+    )
+    cgroup: str = _setting(
+        _cgroup, "auto", "control group in which each job gets its own: a folder, auto or off"
+    )
     contact: str = _setting(str, "", "whom people without access may ask")
     local: bool = _setting(_yes, False, "an agent of one's own: jobs run in the caller's interpreter")
     idle_exit: float | None = _setting(parse_duration, None, "end after this long without jobs and requests")
     env: Mapping[str, str] = field(default_factory=dict)
+    limits: LimitTable = field(default_factory=lambda: parse_limits({}, max_timeout_s=_MAX_TIMEOUT_S))
 
     @property
     def tls(self) -> bool:
@@ -161,13 +185,18 @@ def load_config(
     env = table.pop("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise ConfigError(f'{source}: [env] takes NAME = "text" lines only')
+    limits = table.pop("limits", {})
     known = {item.name for item in settings()}
     for key, value in table.items():
         if key not in known:
             raise ConfigError(f"{source}: there is no setting {key!r}")
         given.setdefault(key, (f"{source}, {key}", _as_text(value)))
     values = {item.name: _parse(item, *given[item.name]) for item in settings() if item.name in given}
-    return _checked(Config(**values, env=env))
+    config = _checked(Config(**values, env=env))
+    try:
+        return replace(config, limits=parse_limits(limits, max_timeout_s=config.max_timeout))
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def _as_text(value: object) -> str:

@@ -105,13 +105,14 @@ class Cursor(msgspec.Struct, frozen=True):
         """
         if text == "0":
             return cls(tag="", seq=0)
-        match = re.fullmatch(r"([0-9a-f]{8})\.(\d{1,15})", text)
+        match = re.fullmatch(r"([0-9a-f]{8})\.([0-9]{1,15})", text)
         if match is None:
             raise ValueError(f"{text[:40]!r} is not a cursor: write TAG.SEQ as a log line gave it, or 0")
         return cls(tag=match[1], seq=int(match[2]))
 
 
-Priority = Literal["low", "normal"]
+Priority = Literal["low", "normal", "high"]
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
 Stream = Literal["stdout", "stderr"]
 Role = Literal["viewer", "user", "admin"]
 
@@ -188,6 +189,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     peak_memory_bytes: int | None = None
     notebook: str = ""
+    #: what the one who submitted it calls the cluster
+    cluster: str = ""
     retry_of: int | None = None
     #: names of the variables given by the spec; values are told to nobody
     env_names: list[str] = []
@@ -214,6 +217,21 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     marker: str
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the box one person may have; None is no limit but the box's own."""
+
+    #: GPUs that the person's jobs hold at once
+    gpus: int | None = None
+    #: jobs that run at once
+    jobs: int | None = None
+    #: jobs that wait
+    queued: int = 200
+    #: longest time limit of a job
+    timeout_s: float
+    #: the highest that a job may have
+    priority: Priority = "normal"
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,11 +269,86 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     #: whether jobs outlive a restart of the agent as it was started here
     survives_restart: bool
     local: bool = False
+    #: no job is started for the time being; what is submitted waits
     draining: bool = False
+    #: when that ends by itself, None when it does not; and what people are told
+    drain_until: float | None = None
+    drain_message: str = ""
+    #: of the caller; an older agent tells none
+    limits: Limits | None = None
+    #: what the jobs that have ended take on disk, as far as it was measured, and what is free there
+    kept_bytes: int = 0
+    disk_free_bytes: int = 0
     #: one sentence when something is wrong, such as a disk that refuses
     remark: str = ""
     contact: str = ""
     uptime_s: float = 0.0
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one user had of the box in the time of a report."""
+
+    user: str
+    #: jobs that were submitted, ran or waited in that time
+    jobs: int
+    #: those of them that ended other than well
+    failed: int
+    gpu_hours: float
+    cpu_hours: float
+    #: from submit to start, of those that started
+    median_wait_s: float | None
+    longest_wait_s: float | None
+    #: what the user's ended jobs take on disk
+    kept_bytes: int = 0
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of ``GET /v1/usage``."""
+
+    since_at: float
+    until_at: float
+    #: of the box in that time
+    gpu_hours: float
+    #: before this time jobs have been deleted, and count no longer
+    complete_since_at: float | None
+    #: by GPU-hours, the most first
+    users: list[Usage]
+
+
+class GcRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/gc``."""
+
+    #: only tell what would be deleted
+    dry_run: bool = False
+
+
+class GcReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of ``POST /v1/gc``: old jobs that were deleted, or would be."""
+
+    dry_run: bool
+    deleted: int
+    freed_bytes: int
+    #: jobs that have ended and stay, and what they take on disk
+    kept: int
+    kept_bytes: int
+    #: of what is deleted, the first thousand
+    job_ids: list[int]
+
+
+class DrainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/drain``."""
+
+    #: when it ends by itself, Unix seconds
+    until_at: float | None = None
+    #: told to those who wait
+    message: str = ""
+
+
+class MoveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/jobs/{id}/move``."""
+
+    #: to the front of the queue; false: back to where it belongs
+    first: bool
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -345,6 +438,24 @@ class FileList(msgspec.Struct, frozen=True, kw_only=True):
     files: list[FileEntry]
 
 
+class ResultEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A variable that a job was asked to keep: how it can be had, or the ``reason`` why it cannot."""
+
+    name: str
+    #: name of its Python type
+    kind: str = ""
+    format: str = ""
+    size: int = 0
+    sha256: str | None = None
+    reason: str | None = None
+
+
+class ResultList(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of ``GET /v1/jobs/{id}/results``."""
+
+    results: list[ResultEntry]
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of an event log, or an unstored line of a stream (``seq`` is None).
 
@@ -355,7 +466,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     type       fields beside ``seq at t``
     ========== ==========================================================================================
     preparing  ``message``
-    started    ``pid pid_started boot_id nonce``; ``tag`` and ``version`` when it is the first line
+    started    ``pid pid_started boot_id nonce confinement``; ``tag`` and ``version`` when it is the first line
     output     ``stream`` and ``text``, or ``base64`` where the bytes are not UTF-8
     display    ``data metadata display_id update result``; ``blobs`` (MIME type -> sha256) where data is big
     clear      ``wait``
@@ -366,8 +477,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     file       ``path size sha256``: left in the job's working folder
     cancel     ``by reason``
     dropped    ``stream count``: bytes that are in no event, by the log's quota
+    storage    ``message``: the disk refused to keep what was written before; some of it may be lost
     recovered  ``old_tag kept_seq``
-    ended      ``state exit_code signal reason complete streams events seconds peak_memory_bytes left_behind``
+    ended      ``state exit_code signal reason complete streams events seconds peak_memory_bytes left_behind
+               left_behind_started``
     heartbeat  (no seq) ``state`` and ``message`` when there is something to say
     queue      (no seq) ``state position waiting_for starts_by``
     ========== ==========================================================================================
@@ -386,6 +499,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pid_started: float | None = None
     boot_id: str | None = None
     nonce: str | None = None
+    confinement: dict[str, str] | None = None
     stream: Stream | None = None
     text: str | None = None
     base64: str | None = None
@@ -424,6 +538,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float | None = None
     peak_memory_bytes: int | None = None
     left_behind: list[int] | None = None
+    left_behind_started: list[float] | None = None
 
 
 class StreamCount(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import Field
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from cluster_agent.config import ConfigError, default_of, settings
 from cluster_agent.home import Home
+from cluster_agent.units import format_duration, format_size, parse_duration, parse_size
 
 _UNIT = """\
 [Unit]
@@ -25,12 +27,32 @@ ExecStart={command} serve --home {home}
 # Without this a restart of the agent would kill all running jobs.
 KillMode=process
 Environment=CLUSTER_AGENT_KILL_MODE=process
+# A control group for each job: exact limits of memory. Older systems pass over the second line, and jobs are watched.
 Delegate=yes
+DelegateSubgroup=agent
+TasksMax=infinity
 Restart=on-failure
 LimitNOFILE=65536
 
 [Install]
 WantedBy={target}
+"""
+
+
+_LIMITS = """\
+# What one person may have: GPUs held and jobs running at once, jobs that wait, longest time limit, priority.
+[limits]
+# gpus = 2
+# jobs = 10
+# queued = 200
+# timeout = "2d"
+# priority = "normal"
+
+# [limits.roles.admin]
+# gpus = "none"
+
+# [limits.users.ada]
+# gpus = 4
 """
 
 
@@ -91,24 +113,24 @@ def _toml(python: str | None, cert: Path, key: Path) -> str:
         if item.name in chosen:
             lines.append(f'{item.name} = "{chosen[item.name]}"')
         else:
-            lines.append(f"# {item.name} = {_literal(item.name, default_of(item))}")
+            lines.append(f"# {item.name} = {_literal(item)}")
         lines.append("")
-    lines += ["# Variables for every job.", "[env]", '# HF_HOME = "/data/hf"', ""]
+    lines += ["# Variables for every job.", "[env]", '# HF_HOME = "/data/hf"', "", _LIMITS]
     return "\n".join(lines)
 
 
-def _literal(name: str, value: object) -> str:
+def _literal(item: Field[Any]) -> str:
+    value = default_of(item)
     if value is None:
-        return {"gpus": '"auto"', "default_gpus": "1"}.get(name, '""')
+        return {"gpus": '"auto"', "default_gpus": "1", "enforce_memory": "true"}.get(item.name, '""')
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
         return "[]"
-    if name in {"default_timeout", "max_timeout", "max_grace"}:
-        hours = cast(float, value) / 3600
-        return f'"{hours:g}h"' if hours >= 1 else f'"{hours * 60:g}m"'
-    if name == "log_limit":
-        return '"2GiB"'
+    if item.metadata["parse"] is parse_duration:
+        return f'"{format_duration(value).replace(" ", "")}"'
+    if item.metadata["parse"] is parse_size:
+        return f'"{format_size(value).replace(" ", "")}"'
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 

@@ -45,7 +45,7 @@ def test_the_smallest_submit_and_the_names_that_programs_rely_on(http):
 )
 def test_no_route_answers_without_a_token(agent, route):
     path = route.path.format(
-        job_id=1, stream="stdout", sha256="0" * 64, path="x", token_id="x", project="default"
+        job_id=1, stream="stdout", sha256="0" * 64, path="x", name="x", token_id="x", project="default"
     )
     with httpx.Client(trust_env=False) as client:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {agent.token}"}):
@@ -73,7 +73,7 @@ def test_what_is_not_in_the_table_does_not_exist(http):
         (b'{"source": 1}', "bad_request", "source"),
         (b'{"source": "1", "gpus": "two"}', "bad_request", "gpus"),
         (b'{"source": "1", "gpus": 1.5}', "bad_request", "gpus"),
-        (b'{"source": "1", "priority": "high"}', "bad_request", "priority"),
+        (b'{"source": "1", "priority": "urgent"}', "bad_request", "priority"),
         (b'{"source": "1", "env": {"A": 1}}', "bad_request", "env"),
         (b'{"source": "1", "colour": 1}', "bad_request", "colour"),
         (b'{"source": "  "}', "bad_request", "source"),

@@ -30,12 +30,15 @@ def output_of(agent, job_id):
     return b"".join(agent.client().output(job_id, "stdout"))
 
 
-def test_twenty_kills_of_the_agent_lose_no_byte(agent, tmp_path):
+@pytest.mark.parametrize(
+    "kills", [20, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1200)])]
+)
+def test_kills_of_the_agent_lose_no_byte(agent, tmp_path, kills):
     """The job writes the same bytes elsewhere; afterwards both are equal."""
     copy, stop = tmp_path / "copy", tmp_path / "stop"
     job = agent.client().submit(Submit(source=CHATTY.format(copy=str(copy), stop=str(stop))), "k")
     rng = random.Random(1)
-    for _ in range(20):
+    for _ in range(kills):
         more = (copy.stat().st_size if copy.exists() else 0) + rng.randrange(20_000)
         until(lambda more=more: copy.exists() and copy.stat().st_size > more)
         agent.kill()
@@ -318,12 +321,14 @@ def test_values_of_variables_do_not_outlive_a_killed_agent(start_agent, tmp_path
     second = client.submit(Submit(source="1", env={"KEY": "secret"}), "b")
     kept = agent.home / "jobs" / str(second.job_id) / "env.json"
     until(lambda: list(agent.home.glob("jobs/*/env.json")) == [kept])
-    gate.touch()
-    wait_ended(client, second.job_id)
     agent.kill()
+    gate.touch()
+    log = agent.home / "jobs" / str(first.job_id) / "events.ndjson"
+    until(lambda: b'"type":"ended"' in log.read_bytes())
     # What an agent leaves that is killed before it could delete them, and a submit that was never accepted.
     for name in (str(first.job_id), "77"):
         (agent.home / "jobs" / name).mkdir(exist_ok=True)
         (agent.home / "jobs" / name / "env.json").write_text('{"KEY": "secret"}')
     agent.start()
-    assert list(agent.home.glob("jobs/*/*env.json*")) == []
+    assert wait_ended(agent.client(), second.job_id).state is State.SUCCEEDED
+    until(lambda: list(agent.home.glob("jobs/*/*env.json*")) == [])

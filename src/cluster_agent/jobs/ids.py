@@ -57,6 +57,10 @@ class IdSource:
         os.pwrite(self._descriptor, self._mark(), 0)
         return taken
 
+    def given(self, job_id: int) -> bool:
+        """Whether the id is one of those that were given, or skipped."""
+        return 0 < job_id < self._next
+
     def close(self) -> None:
         """Make the exact number durable, so that a reboot after this leaves no gap."""
         os.close(self._descriptor)
@@ -82,4 +86,5 @@ class IdSource:
 
 def highest_folder(jobs: Path) -> int:
     """The highest id among the job folders, 0 when there are none."""
-    return max((int(entry.name) for entry in jobs.iterdir() if entry.name.isdigit()), default=0)
+    with os.scandir(jobs) as entries:
+        return max((int(entry.name) for entry in entries if entry.name.isdigit()), default=0)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from cluster_agent.executors.base import Handle
 from cluster_agent.folder import JobFolder, write_durably
 from cluster_agent.log.append import LogTaken, LogWriter
@@ -31,6 +33,21 @@ class LogFacts:
         return Handle(
             pid=self.started.pid, pid_started=self.started.pid_started, boot_id=self.started.boot_id or ""
         )
+
+
+def newest_format(folder: JobFolder) -> int:
+    """The highest version that a file of the folder says of itself; 0 when none does, or none can be read."""
+    found = 0
+    try:
+        found = folder.read_wish().version
+    except (OSError, msgspec.MsgspecError):
+        pass
+    try:
+        with LogReader(folder.log) as reader:
+            first = reader.read(0, limit=16384).partition(b"\n")[0]
+            return max(found, (decode_event(first).version or 0) if first else 0)
+    except (OSError, msgspec.MsgspecError):
+        return found
 
 
 def look(folder: JobFolder, tag: str) -> LogFacts:
@@ -92,5 +109,6 @@ def close_nonce(folder: JobFolder, tag: str, nonce: str) -> bool:
 
 def lose(folder: JobFolder, tag: str) -> None:
     """Write that the job is lost: its supervisor is gone and nobody saw how it ended."""
+    folder.reserve.unlink(missing_ok=True)
     reason = "its supervisor ended before the job did; nobody can say what the job did after the last line"
     end(folder, tag, state=State.LOST, reason=reason, complete=False)

@@ -12,10 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from cluster_agent.errors import StorageFault
 from cluster_agent.executors.base import Executor, Order, Running
@@ -28,6 +28,8 @@ from cluster_agent.log.append import LogTaken
 from cluster_agent.log.follow import LogReader
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.protocol import Event, State
+from cluster_agent.storage import Storage
+from cluster_agent.supervisor.identity import still_there
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Run:
     record: JobRecord
     running: Running | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    #: wall clock, when its slots were taken
+    since: float = field(default_factory=time.time)
 
 
 @dataclass(kw_only=True)
@@ -59,6 +63,7 @@ class Lives:
     """Carries runs to their end. One for each agent."""
 
     store: Store
+    storage: Storage
     executor: Executor
     watcher: LogWatcher
     #: holds the job folders
@@ -115,9 +120,8 @@ class Lives:
     async def end_unstarted(self, record: JobRecord, state: State, reason: str) -> Event:
         """End a job that no supervisor has started: the agent writes its log."""
         folder = self.folder_of(record.job_id)
-        return await asyncio.to_thread(
-            ledger.end, folder, record.log_tag, state=state, reason=reason, complete=True
-        )
+        write = partial(ledger.end, folder, record.log_tag, state=state, reason=reason, complete=True)
+        return await asyncio.to_thread(self.storage.keep, write)
 
     async def has_ended(self, record: JobRecord) -> bool:
         """Whether the job's log has its end already."""
@@ -129,6 +133,8 @@ class Lives:
 
     async def project(self, record: JobRecord, started: Event | None, ended: Event) -> JobRecord:
         """Put what the log says of the end into the store."""
+        # First, so that of a job that the store knows to have ended no values are left behind by a crash.
+        self._forget_variables(record)
         changed = await self.store.change(
             record.job_id,
             state=ended.state or State.LOST,
@@ -140,8 +146,8 @@ class Lives:
             complete=ended.complete,
             seconds=ended.seconds,
             peak_memory_bytes=ended.peak_memory_bytes,
+            left_behind=list(zip(ended.left_behind or [], ended.left_behind_started or [], strict=False)),
         )
-        self._forget_variables(record)
         self._vanished.pop(record.job_id, None)
         self.pulse()
         return changed
@@ -168,6 +174,8 @@ class Lives:
             title=record.title,
             log_limit_bytes=self.log_limit_bytes,
             fetch=tuple(record.fetch),
+            gpu_ids=tuple(record.gpu_ids),
+            memory_bytes=record.memory_bytes,
         )
 
     async def _attend_to(self, run: Run, facts: ledger.LogFacts) -> None:
@@ -214,17 +222,17 @@ class Lives:
                 facts = await asyncio.to_thread(ledger.look, folder, record.log_tag)
                 finding = self._finding(run.record, facts)
                 if finding is Finding.PROJECT and facts.ended is not None:
-                    await self.project(run.record, facts.started, facts.ended)
+                    run.record = await self.project(run.record, facts.started, facts.ended)
                     run.settled.set()
-                    await self._outlast(record, facts.ended)
+                    await self.outlast(run)
                     return None
                 if finding is Finding.LOSE:
                     await self._sweep(record)
-                    await asyncio.to_thread(ledger.lose, folder, record.log_tag)
+                    lose = partial(ledger.lose, folder, record.log_tag)
+                    await asyncio.to_thread(self.storage.keep, lose)
                 elif finding is Finding.QUEUE_AGAIN:
-                    if await asyncio.to_thread(
-                        ledger.close_nonce, folder, record.log_tag, record.nonce or ""
-                    ):
+                    close = partial(ledger.close_nonce, folder, record.log_tag, record.nonce or "")
+                    if await asyncio.to_thread(self.storage.keep, close):
                         return await self._queue_again(run)
                 elif finding is Finding.WAIT:
                     return run.record
@@ -245,13 +253,16 @@ class Lives:
                 _log.error("job %s: its end cannot be recorded yet: %s", record.job_id, error)
                 await asyncio.sleep(_RETRY_S)
 
-    async def _outlast(self, record: JobRecord, ended: Event) -> None:
+    async def outlast(self, run: Run) -> None:
         """Return when the processes that could not be killed are gone; the job's slots are theirs until then."""
-        while any(_lives(pid, ended.at) for pid in ended.left_behind or []):
-            _log.warning(
-                "job %s: %s cannot be killed; its slots stay taken", record.job_id, ended.left_behind
-            )
+        left = run.record.left_behind
+        if not left:
+            return
+        pids, started = [pid for pid, _ in left], [at for _, at in left]
+        while still := still_there(pids, started, run.record.boot_id or ""):
+            _log.warning("job %s: %s cannot be killed; its slots stay taken", run.record.job_id, still)
             await asyncio.sleep(_LEFT_BEHIND_S)
+        await self.store.change(run.record.job_id, left_behind=[])
 
     async def _sweep(self, record: JobRecord) -> None:
         """End the processes of a job whose supervisor is dead; nobody else would."""
@@ -311,11 +322,3 @@ class Lives:
             except StorageFault as error:
                 _log.error("job %s: its loss cannot be recorded yet: %s", record.job_id, error)
                 await asyncio.sleep(_RETRY_S)
-
-
-def _lives(pid: int, ended_at: float) -> bool:
-    """Whether the process that had ``pid`` when its job ended is still there, and not another one by now."""
-    try:
-        return psutil.Process(pid).create_time() <= ended_at
-    except psutil.NoSuchProcess:
-        return False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cluster_agent.protocol import ACTIVE, Job, Priority, State
+from cluster_agent.jobs.places import Place
+from cluster_agent.protocol import ACTIVE, Job, Priority, Role, State
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,14 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool | None = None
     seconds: float | None = None
     peak_memory_bytes: int | None = None
+    #: of the token that it was submitted with
+    role: Role = "user"
+    #: when an admin put it first
+    moved_at: float | None = None
+    #: process ids and start times of what could not be killed, while it is there
+    left_behind: list[tuple[int, float]] = []
+    #: of its folder; None until it has ended and been measured
+    disk_bytes: int | None = None
     #: names of the variables that it was asked to keep
     fetch: list[str] = []
     #: empty where only the list of jobs was asked for
@@ -70,8 +79,7 @@ def tell(
     *,
     base_url: str,
     agent_id: str,
-    position: int | None = None,
-    waiting_for: str | None = None,
+    place: Place | None = None,
     with_source: bool = False,
 ) -> Job:
     """The job as the outside sees it; ``base_url`` makes its history URL."""
@@ -82,7 +90,8 @@ def tell(
         history_url=f"{base_url}/history/{record.job_id}",
         stopping=record.active and record.cancel_by is not None,
         deadline_at=record.started_at + record.timeout_s if running and record.started_at else None,
-        position=position,
-        waiting_for=waiting_for,
+        position=place.position if place else None,
+        waiting_for=place.reason if place else None,
+        starts_by=place.starts_by if place else None,
         source=record.source if with_source else None,
     )

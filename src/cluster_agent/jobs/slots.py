@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import psutil
 
 from cluster_agent.jobs.gpus import Gpu
-from cluster_agent.jobs.scheduling import Need
+from cluster_agent.jobs.need import Need
 
 
 def box_capacity(gpus: Sequence[Gpu]) -> Need:
     """All that this box can hand out, as far as this process may use it."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Need(gpus=len(gpus), cpus=cpus, memory_bytes=psutil.virtual_memory().total)
+    return Need(gpus=len(gpus), cpus=cpus, memory_bytes=min(psutil.virtual_memory().total, *memory_limits()))
+
+
+def memory_limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """Limits of memory of the control groups that this process is in, as in a container; at least one number."""
+    limits = [sys.maxsize]
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return limits
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        folder = top / path.lstrip("/")
+        files = [group / name for group in (folder, *folder.parents) if group.is_relative_to(top)]
+        limits += [limit for file in files if (limit := _read_limit(file)) is not None]
+    return limits
+
+
+def _read_limit(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None  # no such controller, or no limit
 
 
 class Slots:
@@ -33,18 +63,29 @@ class Slots:
             free = free - need
         return free
 
-    def take(self, job_id: int, need: Need) -> list[str]:
-        """GPU ids for the job, which holds ``need`` from now on.
+    @property
+    def held(self) -> frozenset[str]:
+        """Ids of the GPUs that somebody holds."""
+        return frozenset(gpu_id for _, gpu_ids in self._taken.values() for gpu_id in gpu_ids)
+
+    def free_beside(self, avoid: Collection[str]) -> Need:
+        """What nobody holds, without the GPUs in ``avoid``."""
+        kept = sum(gpu.gpu_id in avoid for gpu in self.gpus if gpu.gpu_id not in self.held)
+        return self.free - Need(gpus=kept)
+
+    def take(self, job_id: int, need: Need, avoid: Collection[str] = ()) -> list[str]:
+        """GPU ids for the job, none of them in ``avoid``; it holds ``need`` from now on.
 
         Raises
         ------
         ValueError
             When it does not fit; nothing is taken then.
         """
-        if not need.fits(self.free):
-            raise ValueError(f"job {job_id} does not fit: {need} of {self.free}")
-        held = {gpu_id for _, gpu_ids in self._taken.values() for gpu_id in gpu_ids}
-        gpu_ids = [gpu.gpu_id for gpu in self.gpus if gpu.gpu_id not in held][: need.gpus]
+        free = self.free_beside(avoid)
+        if not need.fits(free):
+            raise ValueError(f"job {job_id} does not fit: {need} of {free}")
+        taken = self.held.union(avoid)
+        gpu_ids = [gpu.gpu_id for gpu in self.gpus if gpu.gpu_id not in taken][: need.gpus]
         self._taken[job_id] = (need, gpu_ids)
         return gpu_ids
 
@@ -52,6 +93,6 @@ class Slots:
         """Book what an adopted job has already."""
         self._taken[job_id] = (need, gpu_ids)
 
-    def give_back(self, job_id: int) -> None:
-        """Free what the job holds."""
-        self._taken.pop(job_id, None)
+    def give_back(self, job_id: int) -> bool:
+        """Free what the job holds; False when it held nothing."""
+        return self._taken.pop(job_id, None) is not None

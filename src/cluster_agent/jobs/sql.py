@@ -16,16 +16,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cluster_agent.errors import StorageFault
+from cluster_agent.storage import Storage
 
 T = TypeVar("T")
 Verb = Callable[[sqlite3.Connection], T]
 
+#: What SQLite says of a full disk; its number for that is not told on Python 3.10.
+_FULL = "database or disk is full"
 #: How many waiting verbs one commit takes at most.
 _BATCH = 500
 
 
 class HomeInUse(Exception):
     """Another process has this database open."""
+
+
+class NoDatabase(Exception):
+    """The database cannot be used as it is; nothing was changed."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -35,7 +42,18 @@ def connect(path: Path) -> sqlite3.Connection:
     ------
     HomeInUse
         When another process has it open.
+    NoDatabase
+        When it is damaged, or the disk refuses.
     """
+    try:
+        return _opened(path)
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            raise HomeInUse(f"another agent serves from {path.parent}") from None
+        raise NoDatabase(why_not(path, error)) from None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.2)
     db.row_factory = sqlite3.Row
     try:
@@ -44,13 +62,21 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("BEGIN IMMEDIATE")  # takes the lock that is then kept
         db.execute("COMMIT")
-    except sqlite3.OperationalError as error:
+    except BaseException:
         db.close()
-        if "locked" in str(error):
-            raise HomeInUse(f"another agent serves from {path.parent}") from None
         raise
     path.chmod(0o600)
     return db
+
+
+def why_not(path: Path, error: sqlite3.Error) -> str:
+    """What is wrong with the database at ``path``, and what to do."""
+    if isinstance(error, sqlite3.OperationalError):
+        return f"the database {path} cannot be used: {error}; is the disk full, or read-only?"
+    return (
+        f"the database {path} is damaged ({error}): put it back from a backup; or move it and its -wal away,"
+        " then the agent begins a new one, and the logs of former jobs stay in jobs/"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +87,20 @@ class _Request:
 
 
 class SqlThread:
-    """Runs verbs on the connection ``db`` in a thread of its own, in the order in which they come."""
+    """Runs verbs on the connection ``db`` in a thread of its own, in the order in which they come.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    Parameters
+    ----------
+    storage
+        Is told when the disk refuses, and gives room when it is full.
+    """
+
+    def __init__(self, db: sqlite3.Connection, storage: Storage | None = None) -> None:
         self._db = db
+        self._storage = storage
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="sql", daemon=True)
-        #: what the disk last answered, None when all is well
-        self.fault: str | None = None
         self._thread.start()
 
     async def write(self, verb: Verb[T]) -> T:
@@ -114,32 +145,43 @@ class SqlThread:
     def _perform(self, requests: list[_Request]) -> list[Any]:
         """One result or exception for each request; writes are committed when this returns."""
         if not any(request.writes for request in requests):
-            return [self._one(request.verb) for request in requests]
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            results = [self._one(request.verb) for request in requests]
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self.fault = str(error)
-            fault = StorageFault(f"the agent's disk refused to write ({error}); nothing was accepted")
-            return [fault if request.writes else self._read_alone(request) for request in requests]
-        self.fault = None
+            return [self._read_alone(request) for request in requests]
+        while True:
+            try:
+                return self._commit(requests)
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if self._makes_room(error):
+                    continue
+                fault = StorageFault(f"the agent's disk refused to write ({error}); nothing was accepted")
+                return [fault if request.writes else self._read_alone(request) for request in requests]
+
+    def _commit(self, requests: list[_Request]) -> list[Any]:
+        self._db.execute("BEGIN IMMEDIATE")
+        results = [self._one(request.verb) for request in requests]
+        self._db.execute("COMMIT")
         return results
+
+    def _makes_room(self, error: sqlite3.Error) -> bool:
+        """Report what the disk has answered; True when it was full and has room again."""
+        if self._storage is None:
+            return False
+        self._storage.report(str(error))
+        return _FULL in str(error) and self._storage.give_up_part()
 
     def _read_alone(self, request: _Request) -> Any:
         try:
             return self._one(request.verb)
         except sqlite3.Error as error:
-            return StorageFault(f"the agent's disk refused to read ({error})")
+            return StorageFault(f"the agent's database is damaged or cannot be read ({error})")
 
     def _one(self, verb: Verb[Any]) -> Any:
         self._db.execute("SAVEPOINT verb")
         try:
             result = verb(self._db)
         except Exception as error:
-            if isinstance(error, sqlite3.OperationalError) and not self._db.in_transaction:
+            if isinstance(error, sqlite3.Error) and not self._db.in_transaction:
                 raise  # a full disk has rolled back the whole batch
             self._db.execute("ROLLBACK TO verb")
             self._db.execute("RELEASE verb")

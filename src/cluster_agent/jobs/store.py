@@ -15,10 +15,11 @@ from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.sql import SqlThread
 from cluster_agent.protocol import ACTIVE, State, TokenInfo
 
-SCHEMA_VERSION = 2
-_COLUMNS = JobRecord.__struct_fields__
-_LISTED = [name for name in _COLUMNS if name != "source"]
-_LISTS = ("env_names", "gpu_ids", "fetch")
+SCHEMA_VERSION = 3
+_COLUMNS = [name for name in JobRecord.__struct_fields__ if name != "source"]
+_LISTS = ("env_names", "gpu_ids", "fetch", "left_behind")
+#: a job with its cell, which lies in a table of its own, so that lists do not wade through cells
+_WITH_SOURCE = "SELECT jobs.*, sources.source FROM jobs JOIN sources USING (job_id)"
 
 
 class NewerDatabase(AgentError):
@@ -61,14 +62,14 @@ class Store:
     def __init__(self, sql: SqlThread) -> None:
         self._sql = sql
 
-    @property
-    def fault(self) -> str | None:
-        """What the disk answered to the last write, None when all is well."""
-        return self._sql.fault
-
     async def add(self, record: JobRecord) -> None:
         """Keep a new job."""
-        await self._sql.write(lambda db: _insert(db, "jobs", _row(record)))
+
+        def verb(db: sqlite3.Connection) -> None:
+            _insert(db, "jobs", _row(record))
+            _insert(db, "sources", {"job_id": record.job_id, "source": record.source})
+
+        await self._sql.write(verb)
 
     async def change(self, job_id: int, **values: Any) -> JobRecord:
         """The job with ``values`` changed."""
@@ -91,7 +92,7 @@ class Store:
         """The job that ``user`` submitted under ``key``, or None."""
 
         def verb(db: sqlite3.Connection) -> JobRecord | None:
-            rows = db.execute("SELECT * FROM jobs WHERE user = ? AND key = ?", (user, key))
+            rows = db.execute(f"{_WITH_SOURCE} WHERE user = ? AND key = ?", (user, key))
             return next((_record(row) for row in rows), None)
 
         return await self._sql.read(verb)
@@ -99,7 +100,7 @@ class Store:
     async def listed(self, which: Filter) -> list[JobRecord]:
         """Jobs without their source, newest first, at most ``which.limit``."""
         where, values = _where(which)
-        query = f"SELECT {', '.join(_LISTED)} FROM jobs {where} ORDER BY job_id DESC LIMIT ?"  # noqa: S608
+        query = f"SELECT * FROM jobs {where} ORDER BY job_id DESC LIMIT ?"  # noqa: S608
 
         def verb(db: sqlite3.Connection) -> list[JobRecord]:
             return [_record(row) for row in db.execute(query, [*values, which.limit])]
@@ -107,11 +108,16 @@ class Store:
         return await self._sql.read(verb)
 
     async def active(self) -> list[JobRecord]:
-        """All jobs that have not ended, oldest first, with their source."""
-        marks = ", ".join("?" for _ in ACTIVE)
-        query = f"SELECT * FROM jobs WHERE state IN ({marks}) ORDER BY job_id"  # noqa: S608
-        states = [state.value for state in ACTIVE]
-        return await self._sql.read(lambda db: [_record(row) for row in db.execute(query, states)])
+        """All jobs that have not ended, oldest first, without their source."""
+        return await self._some(f"state IN ({_marks(ACTIVE)})", [state.value for state in ACTIVE])
+
+    async def left_behind(self) -> list[JobRecord]:
+        """Jobs that have ended and left processes behind, without their source."""
+        return await self._some("left_behind <> '[]'", [])
+
+    async def _some(self, where: str, values: list[Any]) -> list[JobRecord]:
+        query = f"SELECT * FROM jobs WHERE {where} ORDER BY job_id"  # noqa: S608 - our own conditions
+        return await self._sql.read(lambda db: [_record(row) for row in db.execute(query, values)])
 
     async def highest_id(self) -> int:
         """The highest id in the database, 0 when it is empty."""
@@ -160,19 +166,23 @@ def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
 
 
 def _get(db: sqlite3.Connection, job_id: int) -> JobRecord | None:
-    rows = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,))
+    rows = db.execute(f"{_WITH_SOURCE} WHERE job_id = ?", (job_id,))
     return next((_record(row) for row in rows), None)
 
 
 def _where(which: Filter) -> tuple[str, list[Any]]:
     clauses: list[str] = []
     values: list[Any] = []
+    few = which.states is not None and ACTIVE.issuperset(which.states)
     for column in ("user", "project", "name", "notebook"):
         if (value := getattr(which, column)) is not None:
-            clauses.append(f"{column} = ?")
+            clauses.append(f"{'+' if few else ''}{column} = ?")
             values.append(value)
     if which.states is not None:
-        clauses.append(f"state IN ({', '.join('?' for _ in which.states)})")
+        # Few jobs are active: those are found by their state. Most have ended: then the newest are looked
+        # through until there are enough, and the plus keeps SQLite from sorting all of a state instead.
+        by_state = few or len(which.states) == 1
+        clauses.append(f"{'' if by_state else '+'}state IN ({_marks(which.states)})")
         values += [state.value for state in which.states]
     if which.since is not None:
         clauses.append("submitted_at >= ?")
@@ -181,6 +191,10 @@ def _where(which: Filter) -> tuple[str, list[Any]]:
         clauses.append("job_id < ?")
         values.append(which.below)
     return ("WHERE " + " AND ".join(clauses) if clauses else ""), values
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join("?" for _ in values)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

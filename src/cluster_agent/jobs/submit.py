@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import msgspec
 
 from cluster_agent.errors import BadRequest, NotFound, TooLarge
+from cluster_agent.jobs.need import Need
 from cluster_agent.jobs.records import JobRecord
-from cluster_agent.jobs.scheduling import Need
-from cluster_agent.protocol import MAX_SOURCE_BYTES, State, Submit
+from cluster_agent.protocol import MAX_SOURCE_BYTES, PRIORITIES, Limits, Role, State, Submit
 from cluster_agent.units import format_duration, format_size
 
 _MAX_NAME = 200
@@ -33,7 +33,6 @@ class Policy:
     total: Need
     default_gpus: int
     default_timeout_s: float
-    max_timeout_s: float
     default_grace_s: float = 60.0
     max_grace_s: float
     projects: Collection[str]
@@ -48,14 +47,23 @@ def body_digest(body: Submit) -> str:
 
 
 def make_record(
-    body: Submit, policy: Policy, *, job_id: int, user: str, key: str, log_tag: str, now: float
+    body: Submit,
+    policy: Policy,
+    limits: Limits,
+    *,
+    user: str,
+    role: Role,
+    key: str,
+    log_tag: str,
+    now: float,
 ) -> JobRecord:
-    """The job that ``body`` asks for, with everything decided that it left open."""
-    need = resolve_need(body, policy)
+    """The job that ``body`` asks for, with everything decided that it left open but its id."""
+    need = resolve_need(body, policy, limits)
     return JobRecord(
-        job_id=job_id,
+        job_id=0,
         name=body.name,
         user=user,
+        role=role,
         project=body.project,
         state=State.QUEUED,
         submitted_at=now,
@@ -64,7 +72,7 @@ def make_record(
         gpus=need.gpus,
         cpus=need.cpus,
         memory_bytes=need.memory_bytes,
-        timeout_s=body.timeout_s or policy.default_timeout_s,
+        timeout_s=body.timeout_s or min(policy.default_timeout_s, limits.timeout_s),
         grace_s=policy.default_grace_s if body.grace_s is None else body.grace_s,
         priority=body.priority,
         python=body.python or policy.python,
@@ -78,7 +86,7 @@ def make_record(
     )
 
 
-def check(body: Submit, policy: Policy) -> None:
+def check(body: Submit, policy: Policy, limits: Limits) -> None:
     """Refuse what this agent cannot or will not run, naming the field.
 
     Raises
@@ -113,8 +121,18 @@ def check(body: Submit, policy: Policy) -> None:
         raise BadRequest("this agent decides which Python its jobs use", field="python")
     _check_env(body.env)
     _check_fetch(body.fetch)
-    _check_times(body, policy)
-    resolve_need(body, policy)
+    _check_times(body, policy, limits)
+    _check_limits(body, policy, limits)
+
+
+def _check_limits(body: Submit, policy: Policy, limits: Limits) -> None:
+    if PRIORITIES.index(body.priority) > PRIORITIES.index(limits.priority):
+        raise BadRequest(
+            f"priority {body.priority} is above your limit, which is {limits.priority}", field="priority"
+        )
+    need = resolve_need(body, policy, limits)
+    if limits.gpus is not None and need.gpus > limits.gpus:
+        raise BadRequest(f"{_gpus(need.gpus)}: your limit is {limits.gpus} at once", field="gpus")
 
 
 def _check_env(env: dict[str, str]) -> None:
@@ -137,16 +155,16 @@ def _check_fetch(names: list[str]) -> None:
             raise BadRequest(f"{name[:_MAX_NAME]!r} is not the name of a variable", field="fetch")
 
 
-def _check_times(body: Submit, policy: Policy) -> None:
-    if body.timeout_s is not None and not 0 < body.timeout_s <= policy.max_timeout_s:
-        limit = format_duration(policy.max_timeout_s)
-        raise BadRequest(f"a time limit is above zero and at most {limit} here", field="timeout_s")
+def _check_times(body: Submit, policy: Policy, limits: Limits) -> None:
+    if body.timeout_s is not None and not 0 < body.timeout_s <= limits.timeout_s:
+        longest = format_duration(limits.timeout_s)
+        raise BadRequest(f"a time limit is above zero and at most {longest} for you here", field="timeout_s")
     if body.grace_s is not None and not 0 <= body.grace_s <= policy.max_grace_s:
         limit = format_duration(policy.max_grace_s)
         raise BadRequest(f"the grace time is at most {limit} here", field="grace_s")
 
 
-def resolve_need(body: Submit, policy: Policy) -> Need:
+def resolve_need(body: Submit, policy: Policy, limits: Limits) -> Need:
     """GPUs, CPUs and memory of the job: what it asks for, else a fair share of the box per GPU.
 
     Raises
@@ -155,7 +173,9 @@ def resolve_need(body: Submit, policy: Policy) -> Need:
         When the box never has that much, or it asks for less than one CPU or 1 MiB.
     """
     total = policy.total
-    gpus = min(policy.default_gpus, total.gpus) if body.gpus is None else body.gpus
+    gpus = body.gpus
+    if gpus is None:
+        gpus = min(policy.default_gpus, total.gpus, total.gpus if limits.gpus is None else limits.gpus)
     share = gpus / total.gpus if total.gpus else 0
     need = Need(
         gpus=gpus,
@@ -165,11 +185,15 @@ def resolve_need(body: Submit, policy: Policy) -> Need:
         else body.memory_bytes,
     )
     if need.gpus < 0 or need.gpus > total.gpus:
-        has = f"{total.gpus} GPU{'s' * (total.gpus != 1)}" if total.gpus else "no GPU"
-        raise BadRequest(f"{need.gpus} GPU{'s' * (need.gpus != 1)}: this box has {has}", field="gpus")
+        has = _gpus(total.gpus) if total.gpus else "no GPU"
+        raise BadRequest(f"{_gpus(need.gpus)}: this box has {has}", field="gpus")
     if not 1 <= need.cpus <= total.cpus:
         raise BadRequest(f"{need.cpus} CPUs: this box has {total.cpus}", field="cpus")
     if not 2**20 <= need.memory_bytes <= total.memory_bytes:
         asked, has = format_size(need.memory_bytes), format_size(total.memory_bytes)
         raise BadRequest(f"{asked} of memory: this box has {has}", field="memory_bytes")
     return need
+
+
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'s' * (count != 1)}"

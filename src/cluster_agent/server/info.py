@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
+import shutil
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cluster_agent import __version__
-from cluster_agent.errors import StorageFault
 from cluster_agent.protocol import PROTOCOL_VERSION, Health, Info
 from cluster_agent.server.call import Call
+
+if TYPE_CHECKING:
+    from cluster_agent.server.app import Agent
 
 CAPABILITIES = ["extend", "files", "idempotency", "project-files", "tail", "view-code"]
 
 
 async def health(call: Call) -> Health:
     """Whether the agent serves and its disk takes writes."""
-    if call.agent.store.fault:
-        raise StorageFault("the agent's disk refuses to write")
+    call.agent.storage.check()
     return Health(status="ok", agent_id=call.agent.agent_id)
 
 
@@ -24,7 +29,8 @@ async def info(call: Call) -> Info:
     """Who this agent is, what it has, and what of it is free."""
     agent = call.agent
     total, free = agent.slots.total, agent.dispatcher.free
-    fault = agent.store.fault
+    drain = agent.dispatcher.draining
+    limits = agent.config.limits.of(call.caller.user, call.caller.role)
     return Info(
         agent_id=agent.agent_id,
         version=__version__,
@@ -40,8 +46,9 @@ async def info(call: Call) -> Info:
         memory_bytes=total.memory_bytes,
         memory_free_bytes=max(0, free.memory_bytes),
         default_gpus=agent.policy.default_gpus,
-        default_timeout_s=agent.policy.default_timeout_s,
-        max_timeout_s=agent.policy.max_timeout_s,
+        default_timeout_s=min(agent.policy.default_timeout_s, limits.timeout_s),
+        max_timeout_s=limits.timeout_s,
+        limits=limits,
         running=agent.dispatcher.running,
         queued=agent.dispatcher.waiting,
         python=agent.policy.python,
@@ -53,8 +60,26 @@ async def info(call: Call) -> Info:
         shared=agent.keyring.shared,
         survives_restart=agent.survives_restart,
         local=agent.config.local,
-        draining=agent.dispatcher.draining,
-        remark=f"the agent's disk refuses to write: {fault}" if fault else "",
+        draining=drain is not None,
+        drain_until=drain.until if drain else None,
+        drain_message=drain.message if drain else "",
+        kept_bytes=agent.retention.kept_bytes,
+        disk_free_bytes=await asyncio.to_thread(_free_bytes, agent.config.home),
+        remark=_remark(agent),
         contact=agent.config.contact,
         uptime_s=time.monotonic() - agent.started,
     )
+
+
+def _remark(agent: Agent) -> str:
+    """One sentence for each thing that is wrong."""
+    fault = agent.storage.fault
+    told = [f"the agent's disk refuses to write: {fault}" if fault else "", agent.gpu_watch.trouble]
+    return "; ".join(part for part in told if part)
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0

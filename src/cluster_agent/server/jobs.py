@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from cluster_agent.errors import BadRequest, Conflict, NotFound
+from cluster_agent.errors import BadRequest, Conflict, Gone, NotFound
 from cluster_agent.jobs.records import JobRecord, tell
 from cluster_agent.jobs.store import Filter
-from cluster_agent.protocol import Job, JobList, State, Submit, ViewCode, ViewRequest, ViewToken, parse_states
+from cluster_agent.protocol import (
+    Job,
+    JobList,
+    MoveRequest,
+    State,
+    Submit,
+    ViewCode,
+    ViewRequest,
+    ViewToken,
+    parse_states,
+)
 from cluster_agent.server.auth import CODE_S, VIEW_TOKEN_S, Caller
 from cluster_agent.server.call import Call, Reply
+from cluster_agent.units import format_duration, format_size
 
 _MAX_PAGE = 1000
 
@@ -33,12 +44,22 @@ async def job_of(call: Call) -> JobRecord:
     ------
     NotFound
         When there is none, or it is somebody else's: the same answer.
+    Gone
+        When it was deleted; whose it was is not known any more.
     """
     record = await call.agent.store.get(call.job_id)
     caller = call.caller
+    if record is None and call.agent.ids.given(call.job_id):
+        raise Gone(f"job {call.job_id} has been deleted: {_terms(call)}", field="job_id")
     if record is None or not _may_see(caller, record):
         raise NotFound(f"there is no job {call.job_id} of yours here", field="job_id")
     return record
+
+
+def _terms(call: Call) -> str:
+    config = call.agent.config
+    keep, size = format_duration(config.keep), format_size(config.keep_size)
+    return f"jobs are kept for {keep} after their end, and the oldest only while all take less than {size}"
 
 
 def _may_see(caller: Caller, record: JobRecord) -> bool:
@@ -50,13 +71,11 @@ def _may_see(caller: Caller, record: JobRecord) -> bool:
 def told(call: Call, record: JobRecord, *, with_source: bool = False) -> Job:
     """The job as it is told to this caller."""
     agent = call.agent
-    place = agent.dispatcher.places().get(record.job_id) if record.state is State.QUEUED else None
     return tell(
         record,
         base_url=agent.base_url(call.headers.get("Host", "")),
         agent_id=agent.agent_id,
-        position=place.position if place else None,
-        waiting_for=place.reason if place else None,
+        place=agent.dispatcher.place(record.job_id) if record.state is State.QUEUED else None,
         with_source=with_source,
     )
 
@@ -65,7 +84,7 @@ async def submit(call: Call) -> Reply:
     """Take a job in: 201 for a new one, 200 for the one that this key made before."""
     body = call.json(Submit)
     key = call.headers.get("Idempotency-Key")
-    record, new = await call.agent.intake.submit(body, user=call.caller.user, key=key)
+    record, new = await call.agent.intake.submit(body, user=call.caller.user, role=call.caller.role, key=key)
     headers = {"Location": f"/v1/jobs/{record.job_id}"}
     return Reply(value=told(call, record), status=201 if new else 200, headers=headers)
 
@@ -112,7 +131,7 @@ async def cancel(call: Call) -> Job:
     """Make a job end; the job as it is now, also when it has ended already."""
     record = await job_of(call)
     reason = call.json(CancelRequest).reason[:500]
-    changed = await call.agent.dispatcher.cancel(record, by=call.caller.user, reason=reason)
+    changed = await call.agent.dispatcher.changes.cancel(record, by=call.caller.user, reason=reason)
     return told(call, changed)
 
 
@@ -124,7 +143,13 @@ async def extend(call: Call) -> Job:
         raise BadRequest("extra_s is above zero", field="extra_s")
     if not record.active:
         raise Conflict(f"job {record.job_id} has ended")
-    return told(call, await call.agent.dispatcher.extend(record, extra_s))
+    return told(call, await call.agent.dispatcher.changes.extend(record, extra_s))
+
+
+async def move(call: Call) -> Job:
+    """Put a waiting job before all others, or back."""
+    record = await job_of(call)
+    return told(call, await call.agent.dispatcher.changes.move(record, first=call.json(MoveRequest).first))
 
 
 async def make_view_code(call: Call) -> ViewCode:
