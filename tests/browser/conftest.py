@@ -1,10 +1,9 @@
-"""Chromium, and an agent whose log and connections a test decides."""
+"""Pages in Chromium, and an agent whose log and connections a test decides."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,8 +30,15 @@ class Script:
 
     job: dict[str, Any]
     role: str = "admin"
+    info: dict[str, Any] = field(default_factory=lambda: {"user": "ada"})
     events: list[dict[str, Any]] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    #: what the list has
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    #: lines that stand, as they are, behind the first event
+    raw: list[bytes] = field(default_factory=list)
     #: each entry ends one connection, in the middle of the line after that many events
     cuts: list[int] = field(default_factory=list)
     codes: set[str] = field(default_factory=lambda: {"once"})
@@ -92,12 +98,29 @@ class _Job(_Handler):
             self.finish(self.script.job)
 
 
+class _Jobs(_Handler):
+    def get(self) -> None:
+        if not self.known():
+            return
+        jobs = [job for job in self.script.jobs if self._chosen(job)]
+        limit, after = int(self.get_query_argument("limit", "100")), self.get_query_argument("after", "")
+        below = [job for job in jobs if not after or job["job_id"] < int(after)]
+        page = sorted(below, key=lambda job: -job["job_id"])[:limit]
+        more = str(page[-1]["job_id"]) if len(page) < len(below) else None
+        self.finish({"jobs": page, "next": more})
+
+    def _chosen(self, job: dict[str, Any]) -> bool:
+        active = job["state"] in {"queued", "preparing", "running"}
+        asked = self.get_query_argument("state", "")
+        mine = self.get_query_argument("user", "") == "me" or self.script.role == "user"
+        return asked in {"", "active" if active else "done"} and (not mine or job["user"] == "ada")
+
+
 class _Info(_Handler):
     def get(self) -> None:
-        if self.request.headers.get("Authorization") == "Bearer view-only":
-            self.refuse(403, "forbidden", "This token may not do that.")
-        elif self.known():
-            self.finish({"user": "ada", "role": self.script.role})
+        if self.known():
+            looks = self.request.headers.get("Authorization") == "Bearer view-only"
+            self.finish(self.script.info | {"role": "viewer" if looks else self.script.role})
 
 
 class _Cancel(_Handler):
@@ -122,7 +145,7 @@ class _Events(_Handler):
         script = self.script
         if not self.known():
             return
-        if script.refuse_events:
+        if script.refuse_events and "follow=1" in (self.request.query or ""):
             self.refuse(script.refuse_events, "gone", "The log has been cut.", nearest=f"{TAG}.1")
             script.refuse_events = 0
             return
@@ -132,34 +155,40 @@ class _Events(_Handler):
         after = self.get_query_argument("after", "0")
         position = max(0, len(script.events) - int(tail)) if tail else int(after.rpartition(".")[2])
         position = max(0, position - script.overlap)
-        stop = script.cuts.pop(0) if script.cuts else None
+        follow = self.get_query_argument("follow", "0") == "1"
+        stop = script.cuts.pop(0) if script.cuts and follow else None
         try:
-            await self.send(position, stop)
+            await self.send(position, stop, follow=follow)
         except tornado.iostream.StreamClosedError:
             self.detach()
 
-    async def send(self, position: int, stop: int | None) -> None:
+    async def send(self, position: int, stop: int | None, *, follow: bool) -> None:
         script = self.script
         while True:
             end = len(script.events) if stop is None else min(len(script.events), stop)
-            lines = b"".join(json.dumps(event).encode() + b"\n" for event in script.events[position:end])
+            lines = b"".join(_line(event) for event in script.events[position:end])
             if lines:
-                self.write(lines)
+                first, rest = lines.split(b"\n", 1)
+                self.write(b"".join([first + b"\n", *(script.raw if position == 0 else []), rest]))
             if stop is not None and end >= stop:
                 if end < len(script.events):
-                    self.write(json.dumps(script.events[end]).encode()[:20])
+                    self.write(_line(script.events[end])[:20])
                 await self.flush()
                 self.detach().close()
                 return
             await self.flush()
             position = end
-            if script.events and script.events[position - 1]["type"] == "ended":
+            if not follow or (script.events and script.events[position - 1]["type"] == "ended"):
                 return
             while len(script.events) == position:
                 await asyncio.sleep(0.01)
                 if script.away or self.request.connection.stream.closed():
                     self.detach().close()
                     return
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode() + b"\n"
 
 
 class _Output(_Handler):
@@ -175,9 +204,22 @@ class _Blob(_Handler):
             self.finish(self.script.blobs[sha256])
 
 
+class _Lists(_Handler):
+    def get(self, kind: str) -> None:
+        if self.known():
+            told = {"files": self.script.files, "results": self.script.results}[kind]
+            self.finish({kind: told})
+
+
+class _Kept(_Handler):
+    def get(self, kind: str, name: str) -> None:
+        if self.known():
+            self.finish(f"{kind} {name}".encode())
+
+
 class _Shell(_Handler):
     def get(self, name: str) -> None:
-        path = STATIC / (name if "." in name else "history.html")
+        path = STATIC / (name if "." in name else "history.html" if name else "index.html")
         kinds = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript"}
         self.set_header("Content-Type", kinds[path.suffix])
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -202,13 +244,17 @@ class ScriptedAgent:
         routes = [
             (r"/history/([^/.]*)", _Shell, given),
             (r"/static/([a-z]+\.(?:js|css))", _Shell, given),
+            (r"/(?:index.html)?()", _Shell, given),
             (r"/v1/info", _Info, given),
+            (r"/v1/jobs", _Jobs, given),
             (r"/v1/view-token", _ViewToken, given),
             (job, _Job, given),
             (job + r"/cancel", _Cancel, given),
             (job + r"/events", _Events, given),
             (job + r"/output/(stdout|stderr)", _Output, given),
             (job + r"/blobs/([0-9a-f]{64})", _Blob, given),
+            (job + r"/(files|results)", _Lists, given),
+            (job + r"/(files|results)/(.+)", _Kept, given),
         ]
         app = tornado.web.Application(routes, log_function=lambda _: None)
         self._server = tornado.httpserver.HTTPServer(app)
@@ -262,20 +308,6 @@ def agent(script: Script) -> Iterator[ScriptedAgent]:
     running = ScriptedAgent(script)
     yield running
     running.close()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    playwright_api = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"]
-    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-/* Texts on the page whose contrast with what is behind them is below 4.5. */
-() => {
-  const parse = (color) => (color.match(/[\d.]+/g) ?? []).map(Number);
+/* Texts on the page, or in one element of it, whose contrast with what is behind them is below 4.5. */
+(root) => {
+  // "rgb(1, 2, 3)", or "color(srgb 0.1 0.2 0.3)" of mixed colours
+  const parse = (color) => (color.match(/[\d.]+/g) ?? []).map((number) => Number(number) * (color.startsWith("color(") ? 255 : 1));
   const luminance = (rgb) => {
     const [r, g, b] = rgb.map((value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -13,7 +14,7 @@
     return [255, 255, 255];
   };
   const poor = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const walk = document.createTreeWalker(root ?? document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const node = walk.currentNode.parentElement;
     if (!walk.currentNode.data.trim() || !node.checkVisibility() || node.closest("script, noscript, .unseen, :disabled")) continue;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from history_page import expect, until
 
 pytestmark = pytest.mark.browser
 
-expect = pytest.importorskip("playwright.sync_api").expect
 PATIENCE_S = 60.0
 PATIENCE_MS = 60_000
 SHOW_ALL = """\
@@ -92,8 +93,8 @@ class RunningAgent:
         page.goto(self.ask("POST", f"jobs/{job['job_id']}/view-code", {})["url"])
         expect(page.get_by_role("heading", level=1)).to_have_text(job["name"] or f"Job {job['job_id']}")
 
-    def enter(self, page: Any, job: dict[str, Any]) -> None:
-        page.goto(f"http://127.0.0.1:{self.port}/history/{job['job_id']}")
+    def enter(self, page: Any, job: dict[str, Any] | None = None) -> None:
+        page.goto(f"http://127.0.0.1:{self.port}/" + (f"history/{job['job_id']}" if job else ""))
         page.get_by_label("Token of this agent").fill(self.token)
         page.keyboard.press("Enter")
 
@@ -168,3 +169,57 @@ def test_a_job_cancelled_in_the_queue_and_one_cancelled_on_the_page(
     other.get_by_role("button", name="Cancel job…").click()
     other.get_by_role("button", name="Cancel the job").click()
     word(other, "Cancelled")
+
+
+def test_the_box_and_its_queue(running: RunningAgent, page: Any) -> None:
+    cpus = running.ask("GET", "info")["cpus"]
+    first = running.submit("import time\ntime.sleep(600)", cpus=cpus, name="first")
+    second = running.submit("print('its turn')", cpus=cpus, name="second")
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/", timeout=PATIENCE_S) as reply:
+        assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+    running.enter(page)
+    rows = page.locator("#list tbody:not([hidden]) tr:not(.group)")
+    expect(rows).to_have_count(2, timeout=PATIENCE_MS)
+    expect(rows.nth(0)).to_contain_text("Running", timeout=PATIENCE_MS)
+    expect(rows.nth(1)).to_contain_text(re.compile(r"Queued.*place 1; needs .*starts by \d\d"))
+    expect(page.locator("#counts")).to_contain_text("1 job running, 1 queued")
+    expect(page.get_by_role("meter", name="CPUs in use")).to_have_attribute("aria-valuenow", str(cpus))
+    running.ask("POST", f"jobs/{first['job_id']}/cancel", {"reason": ""})
+    expect(page.locator("#list")).to_contain_text("Finished", timeout=PATIENCE_MS)
+    page.get_by_role("link", name=f"{second['job_id']} second").click()
+    expect(page.locator("#log")).to_contain_text("its turn")
+
+
+FIGURES = """\
+import mlmagics
+from tqdm.auto import tqdm
+for step in tqdm(range(200), desc="train"):
+    mlmagics.log(step=step, loss=1 / (step + 1))
+    print(f"[{step}]\\ttrain-rmse:{1 / (step + 1)}")
+for row in range(100_000):
+    print("row", row)
+answer = {"rmse": 0.5}
+"""
+
+
+def test_a_long_log_with_metrics_and_results(running: RunningAgent, page: Any) -> None:
+    job = running.submit(FIGURES, name="figures", fetch=["answer"])
+    running.open(page, job)
+    word(page, "Finished")
+    expect(page.locator("#log > .line").last).to_have_text("row 99999", timeout=PATIENCE_MS)
+    assert page.locator("#log > .line").count() == 5000
+    for name in ("train-rmse", "loss"):
+        chart = page.locator("#metric-charts .chart", has=page.get_by_text(name, exact=True))
+        expect(chart.locator("tbody tr").first).to_contain_text("0.005 at 199", timeout=PATIENCE_MS)
+        expect(chart.locator("tbody tr").first).to_contain_text("1 at 0")
+    expect(page.locator("#result-list")).to_contain_text("answer dict")
+    page.locator("#results > summary").click()
+    with page.expect_download() as saved:
+        page.locator("#result-list button").click()
+    assert json.loads(Path(saved.value.path()).read_text()) == {"rmse": 0.5}
+    page.get_by_label("Search in the log").fill("row 77")
+    page.get_by_role("button", name="Search the whole log").click()
+    expect(page.locator("#hits-state")).to_contain_text("1,111 lines found", timeout=PATIENCE_MS)
+    page.locator("#hits-list button").nth(1).click()
+    until(page, "CSS.highlights.get('current')?.size === 1")
+    expect(page.locator("#log").get_by_text("row 770", exact=True)).to_be_in_viewport()

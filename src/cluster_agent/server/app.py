@@ -16,7 +16,11 @@ from tornado.web import Application
 from cluster_agent.config import Config
 from cluster_agent.content.projects import Projects
 from cluster_agent.jobs.dispatcher import Dispatcher
+from cluster_agent.jobs.gpu_use import GpuWatch
+from cluster_agent.jobs.ids import IdSource
 from cluster_agent.jobs.intake import Intake
+from cluster_agent.jobs.past import Past
+from cluster_agent.jobs.retention import Readers, Retention
 from cluster_agent.jobs.slots import Slots
 from cluster_agent.jobs.store import Store
 from cluster_agent.jobs.submit import Policy
@@ -24,6 +28,8 @@ from cluster_agent.log.watch import LogWatcher
 from cluster_agent.server.auth import Keyring
 from cluster_agent.server.call import Route
 from cluster_agent.server.gate import Endpoint
+from cluster_agent.server.reading import Reading
+from cluster_agent.storage import Storage
 
 
 @dataclass(kw_only=True)
@@ -34,10 +40,17 @@ class Agent:
     config: Config
     policy: Policy
     store: Store
+    storage: Storage
+    past: Past
+    ids: IdSource
     dispatcher: Dispatcher
     intake: Intake
+    retention: Retention
+    readers: Readers
+    reading: Reading = field(default_factory=Reading)
     keyring: Keyring
     slots: Slots
+    gpu_watch: GpuWatch
     projects: Projects
     watcher: LogWatcher
     routes: Sequence[Route]

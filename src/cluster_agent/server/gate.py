@@ -28,7 +28,7 @@ from cluster_agent.errors import (
 )
 from cluster_agent.protocol import ErrorBody, ErrorReply, encode
 from cluster_agent.server.auth import Caller, socket_owner
-from cluster_agent.server.call import Call, Reply, Route
+from cluster_agent.server.call import Call, Patience, Reply, Route
 
 if TYPE_CHECKING:
     from cluster_agent.server.app import Agent
@@ -46,6 +46,7 @@ class Endpoint(RequestHandler):
         self._agent = agent
         self._routes = routes
         self._call: Call | None = None
+        self._patience: Patience | None = None
 
     def set_default_headers(self) -> None:
         """Headers of every reply."""
@@ -62,6 +63,7 @@ class Endpoint(RequestHandler):
         """
         if self._has_body():
             await self._pass_gate()
+            self._patience = Patience(self.request.connection.stream.close)  # type: ignore[union-attr]
 
     def _has_body(self) -> bool:
         headers = self.request.headers
@@ -86,6 +88,8 @@ class Endpoint(RequestHandler):
         """Take a part of the body; one that cannot be taken is answered now and not read any further."""
         if self._call is None:
             return
+        if self._patience is not None:
+            self._patience.take(len(chunk))
         try:
             await self._call.take(chunk, self._routes[self.request.method or ""].max_body)
         except AgentError:
@@ -94,13 +98,17 @@ class Endpoint(RequestHandler):
             self.send_error(exc_info=sys.exc_info())
 
     async def _answer(self, **_: str) -> None:
+        if self._patience is not None:
+            self._patience.end()
         if not self._has_body():
             await self._pass_gate()
         if self._call is None:
             return  # answered while its body came in
         route = self._routes[self.request.method or ""]
+        job_id = int(self.path_kwargs.get("job_id") or 0)
         try:
-            result = await route.call(self._call)
+            with self._agent.readers.reading(job_id):
+                result = await route.call(self._call)
         except StreamClosedError:
             return
         if result is None:
@@ -117,11 +125,15 @@ class Endpoint(RequestHandler):
 
     def on_connection_close(self) -> None:
         """The other side is gone: a body that was coming in will not be completed."""
+        if self._patience is not None:
+            self._patience.end()
         self._abort_sink()
         super().on_connection_close()
 
     def on_finish(self) -> None:
         """Let go of a body that was not taken to its end."""
+        if self._patience is not None:
+            self._patience.end()
         if self.get_status() >= 400:
             self._abort_sink()
 

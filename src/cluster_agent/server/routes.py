@@ -6,7 +6,7 @@ import math
 
 from cluster_agent import protocol
 from cluster_agent.protocol import MAX_BODY_BYTES
-from cluster_agent.server import events, files, history, info, jobs, openapi, tokens
+from cluster_agent.server import admin, events, files, history, info, jobs, openapi, results, tokens
 from cluster_agent.server.call import Route
 
 _SMALL = 65536
@@ -98,6 +98,16 @@ ROUTES: list[Route] = [
         summary="Give a job more time",
     ),
     Route(
+        method="POST",
+        path="/v1/jobs/{job_id}/move",
+        call=jobs.move,
+        role="admin",
+        takes=protocol.MoveRequest,
+        max_body=_SMALL,
+        gives=protocol.Job,
+        summary="Put a waiting job before all others, or back to where it belongs",
+    ),
+    Route(
         method="GET",
         path="/v1/jobs/{job_id}/events",
         call=events.events,
@@ -148,6 +158,24 @@ ROUTES: list[Route] = [
         summary="One file that the job left; honours Range",
     ),
     Route(
+        method="GET",
+        path="/v1/jobs/{job_id}/results",
+        call=results.list_results,
+        role="viewer",
+        view=True,
+        gives=protocol.ResultList,
+        summary="Variables that the job was asked to keep: how each can be had, or why not",
+    ),
+    Route(
+        method="GET",
+        path="/v1/jobs/{job_id}/results/{name}",
+        call=results.read_result,
+        role="viewer",
+        view=True,
+        gives="application/json",
+        summary="The value of one of them, in its own format; honours Range",
+    ),
+    Route(
         method="POST",
         path="/v1/jobs/{job_id}/view-code",
         call=jobs.make_view_code,
@@ -165,6 +193,44 @@ ROUTES: list[Route] = [
         max_body=_SMALL,
         gives=protocol.ViewToken,
         summary="Exchange such a link's code for a token that reads the one job",
+    ),
+    Route(
+        method="POST",
+        path="/v1/drain",
+        call=admin.drain,
+        role="admin",
+        takes=protocol.DrainRequest,
+        max_body=_SMALL,
+        gives=protocol.Info,
+        summary="Start no jobs for the time being; what is submitted waits",
+    ),
+    Route(
+        method="POST",
+        path="/v1/resume",
+        call=admin.resume,
+        role="admin",
+        max_body=_SMALL,
+        gives=protocol.Info,
+        summary="Start jobs again",
+    ),
+    Route(
+        method="GET",
+        path="/v1/usage",
+        call=admin.usage,
+        role="admin",
+        gives=protocol.UsageReport,
+        summary="What each user had of the box",
+        query={"since": "from this time on, Unix seconds; 30 days ago unless told"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/gc",
+        call=admin.collect,
+        role="admin",
+        takes=protocol.GcRequest,
+        max_body=_SMALL,
+        gives=protocol.GcReport,
+        summary="Delete jobs that are too old or too much, as is done every hour",
     ),
     Route(
         method="GET",
@@ -230,6 +296,14 @@ ROUTES: list[Route] = [
     ),
     Route(
         method="GET",
+        path="/",
+        call=history.index,
+        role=None,
+        gives="text/html",
+        summary="The agent's page: what it has and its jobs",
+    ),
+    Route(
+        method="GET",
         path="/history/{job_id}",
         call=history.page,
         role=None,
@@ -242,7 +316,7 @@ ROUTES: list[Route] = [
         call=history.static,
         role=None,
         gives="text/javascript",
-        summary="Files of the page",
+        summary="Files of these pages",
     ),
 ]
 

@@ -10,9 +10,15 @@ export class Refused extends Error {
   }
 }
 
+/** Whether the page comes through a server that lends it the token, and lets it look only: JupyterLab's. */
+export const LENT = globalThis.document?.documentElement.dataset.lent !== undefined;
+
 const SILENCE_MS = 30_000;
 const REPLY_MS = 20_000;
 const BACK_OFF_MS = [100, 10_000];
+/** The first events that are read: at most so many characters, judged by the last so many events. */
+const FIRST_CHARS = 8_000_000;
+const PROBE_EVENTS = 20;
 const FATAL = new Set([400, 401, 403, 404, 410, 416]);
 
 async function refusal(response) {
@@ -24,7 +30,7 @@ async function refusal(response) {
 }
 
 /** Wait, but not longer than until the network is back, the tab is looked at or `signal` fires. */
-function pause(ms, signal) {
+export function pause(ms, signal) {
   return new Promise((resolve) => {
     const events = new AbortController();
     const done = () => {
@@ -66,7 +72,8 @@ export class Agent {
       body: body === undefined ? undefined : JSON.stringify(body),
       signal,
       cache: "no-store",
-      credentials: "omit",
+      // That server knows people by a cookie; an agent has none, and is not to get those of its neighbours.
+      credentials: LENT ? "same-origin" : "omit",
       redirect: "error",
     });
     const date = Date.parse(response.headers.get("Date") ?? "");
@@ -94,8 +101,8 @@ export class Agent {
     }
   }
 
-  /** Lists of events as they arrive on one connection. Raises when it breaks or falls silent. */
-  async *#connection(jobId, query, signal, opened) {
+  /** Lists of lines, as written, as they arrive on one connection. Raises when it breaks or falls silent. */
+  async *#lines(jobId, query, signal, opened = () => {}) {
     const silence = new AbortController();
     const stop = () => silence.abort();
     signal.addEventListener("abort", stop);
@@ -104,15 +111,19 @@ export class Agent {
       const response = await this.request(`jobs/${jobId}/events?${query}`, { signal: silence.signal });
       opened(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
+      let rest = [];
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
         clearTimeout(timer);
         timer = setTimeout(stop, SILENCE_MS);
-        const lines = (rest + value).split("\n");
-        rest = lines.pop();
-        if (lines.length) yield lines.filter(Boolean).map((line) => JSON.parse(line));
+        const end = value.lastIndexOf("\n");
+        if (end >= 0) {
+          const lines = (rest.join("") + value.slice(0, end)).split("\n");
+          rest = [];
+          yield lines.filter(Boolean);
+        }
+        rest.push(value.slice(end + 1));
       }
     } finally {
       clearTimeout(timer);
@@ -121,15 +132,32 @@ export class Agent {
     }
   }
 
+  /** The log as it is now, from cursor `from` on: lists of lines as written. */
+  read(jobId, from, signal) {
+    return this.#lines(jobId, `after=${from}`, signal);
+  }
+
+  /** How many of the last events make a page: as many as `most`, fewer where they are large. */
+  async tail(jobId, most) {
+    const signal = AbortSignal.timeout(REPLY_MS);
+    let count = 0;
+    let length = 0;
+    for await (const lines of this.#lines(jobId, `tail=${PROBE_EVENTS}`, signal)) {
+      count += lines.length;
+      for (const line of lines) length += line.length;
+    }
+    return count < PROBE_EVENTS ? most : Math.max(PROBE_EVENTS, Math.min(most, Math.floor((FIRST_CHARS * count) / length)));
+  }
+
   /**
    * Lists of events of a job until it has ended, each event once, over as many connections as it takes.
    *
-   * `tail` limits where to begin; `alive` and `trouble` hear how the connection fares. Raises `Refused` when trying
-   * again cannot help.
+   * `from` is the event after which to begin, `tail` how many of the last ones to begin with; `alive` and `trouble`
+   * hear how the connection fares. Raises `Refused` when trying again cannot help.
    */
-  async *follow(jobId, { tail, signal, alive, trouble }) {
-    let seen = 0;
-    let tag = "";
+  async *follow(jobId, { from = 0, logTag = "", tail = 0, signal, alive, trouble }) {
+    let seen = from;
+    let tag = logTag;
     for (let tries = 0; !signal.aborted; tries += 1) {
       const begin = seen ? `after=${tag}.${seen}` : tail ? `tail=${tail}` : "after=0";
       const opened = (response) => {
@@ -137,9 +165,9 @@ export class Agent {
         alive();
       };
       try {
-        for await (const events of this.#connection(jobId, `${begin}&follow=1`, signal, opened)) {
+        for await (const lines of this.#lines(jobId, `${begin}&follow=1`, signal, opened)) {
           tries = 0;
-          const fresh = events.filter((event) => !event.seq || event.seq > seen);
+          const fresh = lines.map(parse).filter((event) => !event.seq || event.seq > seen);
           seen = fresh.reduce((last, event) => event.seq ?? last, seen);
           yield fresh;
           if (fresh.some((event) => event.type === "ended")) return;
@@ -152,6 +180,15 @@ export class Agent {
       trouble();
       await pause(backOff(tries), signal);
     }
+  }
+}
+
+/** A line of the log as an event; one that is not whole is told, not passed over. */
+function parse(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return { type: "damaged" };
   }
 }
 

@@ -47,8 +47,12 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
 const FULL = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
 
+/** Whether `at` is a time that a Date can hold. */
+export const isTime = (at) => Number.isFinite(at) && Math.abs(at) <= 8.64e12;
+
 /** Time of day of Unix seconds, with the day unless that is today (the day of `now`). */
 export function clock(at, now) {
+  if (!isTime(at)) return "";
   const date = new Date(at * 1000);
   const today = date.toDateString() === new Date(now * 1000).toDateString();
   return today ? CLOCK.format(date) : `${DAY.format(date)}, ${CLOCK.format(date)}`;
@@ -65,4 +69,27 @@ export function resources(job) {
 export function exit(job) {
   if (job.signal) return `by signal ${job.signal}`;
   return job.exit_code === undefined || job.exit_code === null ? null : `code ${job.exit_code}`;
+}
+
+/** Four significant digits, as `%.4g` writes them. */
+export function significant(value) {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  if (value === 0) return "0";
+  const [digits, power] = value.toExponential(3).split("e").map(Number);
+  if (power < -4 || power >= 4) return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+  return String(Number(value.toFixed(3 - power)));
+}
+
+/** The nearest whole number; of two the even one, as in Python. */
+export function rounded(value) {
+  const near = Math.round(value);
+  return near - value === 0.5 && near % 2 ? near - 1 : near;
+}
+
+/** The bytes that `text` has in base64; raises when it is not. */
+export function fromBase64(text) {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }

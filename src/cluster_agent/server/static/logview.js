@@ -5,9 +5,8 @@
  * still, and catches up when the reader goes to the end.
  */
 
-import { draw } from "./display.js";
-import { element } from "./dom.js";
-import { Line, Terminal, drawRuns, drawText } from "./terminal.js";
+import { Drawer } from "./entries.js";
+import { Line, Terminal } from "./terminal.js";
 
 /** Lines and outputs on the page. */
 export const SHOWN = 5000;
@@ -20,7 +19,7 @@ const WEIGH_EVERY = 4_000_000;
 export class LogView {
   #box;
   #list;
-  #fetchBlob;
+  #drawer;
   #changed;
   #entries = [];
   #dirty = new Set();
@@ -41,20 +40,16 @@ export class LogView {
   /** The log was not read from its start, so that what an update replaces may be missing. */
   partial = false;
 
-  /** `changed()` is called after each drawing. */
-  constructor(box, list, fetchBlob, changed) {
+  /** `changed()` is called after each drawing; `show` draws displays, as `draw` of `display.js` does when there is none. */
+  constructor(box, list, fetchBlob, changed, show) {
     this.#box = box;
     this.#list = list;
-    this.#fetchBlob = fetchBlob;
+    this.#drawer = new Drawer(box, fetchBlob, show);
     this.#changed = changed;
     box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     const resized = new ResizeObserver(() => this.#stick());
     resized.observe(list);
     resized.observe(box);
-  }
-
-  get waiting() {
-    return this.#entries.some((entry) => !entry.node);
   }
 
   get isEmpty() {
@@ -78,13 +73,13 @@ export class LogView {
     this.#trim(SHOWN);
   }
 
-  output(stream, text) {
+  output({ stream, text, seq }) {
     this.#begin();
     const pen = (this.#pens[stream] ??= { terminal: new Terminal(), entry: null });
     // A progress bar that is written again stays below what other streams wrote meanwhile.
     if (pen.entry && /^\r(?!\n)/.test(text) && this.#entries.at(-1) !== pen.entry) this.#toEnd(pen.entry);
     const line = () => {
-      pen.entry ??= this.#append({ kind: "line", stream, line: new Line() });
+      pen.entry ??= this.#append({ kind: "line", stream, seq, line: new Line() });
       this.#dirty.add(pen.entry);
       return pen.entry.line;
     };
@@ -95,7 +90,7 @@ export class LogView {
   }
 
   display(event) {
-    const weight = JSON.stringify(event.data ?? {}).length + 1000;
+    const weight = JSON.stringify(event.data).length + 1000;
     const shown = event.display_id ? this.#displays.get(event.display_id) : undefined;
     if (event.update && shown) {
       for (const entry of shown) {
@@ -103,13 +98,13 @@ export class LogView {
         this.#dirty.add(entry);
       }
     } else if (!event.update || this.partial) {
-      this.#block({ kind: "display", event, weight });
+      this.#block({ kind: "display", seq: event.seq, event, weight });
     }
     this.#grown(weight);
   }
 
   error(event) {
-    this.#block({ kind: "error", event, weight: JSON.stringify(event).length });
+    this.#block({ kind: "error", seq: event.seq, event, weight: JSON.stringify(event).length });
     this.#grown(1000);
   }
 
@@ -129,6 +124,29 @@ export class LogView {
     this.#schedule();
   }
 
+  /** Stay where it is, whatever comes. */
+  hold() {
+    this.following = false;
+    this.#top = this.#box.scrollTop;
+    this.#schedule();
+  }
+
+  /** Bring `place`, an element of the list or a range in it, into the middle of the view. */
+  reveal(place) {
+    this.following = false;
+    const box = this.#box.getBoundingClientRect();
+    const { top, left, right, height } = place.getBoundingClientRect();
+    this.#box.scrollTop += top - box.top - Math.max(0, box.height - height) / 2;
+    if (left < box.left || right > box.right) this.#box.scrollLeft += left - box.left - box.width / 3;
+    this.#box.scrollIntoView({ block: "nearest" });
+    this.#schedule();
+  }
+
+  /** The element of the first entry from event `seq` on whose text has `text`, or null. */
+  nodeOf(seq, text) {
+    return this.#entries.find((entry) => entry.node && entry.seq >= seq && entry.node.textContent.includes(text))?.node ?? null;
+  }
+
   #begin() {
     if (this.#clearNext) this.#clearNow();
   }
@@ -138,6 +156,9 @@ export class LogView {
     this.#pens = {};
     this.#remove(this.#entries.filter((entry) => entry.kind !== "note"));
     this.#entries = this.#entries.filter((entry) => entry.kind === "note");
+    // What came before, on the page or not, is void as well.
+    this.dropped = 0;
+    this.partial = false;
     this.#schedule();
   }
 
@@ -196,7 +217,7 @@ export class LogView {
       else if (shown) this.#displays.delete(entry.event.display_id);
       for (const pen of Object.values(this.#pens)) if (pen.entry === entry) pen.entry = null;
       if (entry.node) this.#removed.push(entry);
-      else release(entry);
+      else this.#drawer.release(entry);
     }
   }
 
@@ -215,14 +236,14 @@ export class LogView {
   #catchUp() {
     for (const entry of this.#removed.splice(0)) {
       entry.node.remove();
-      release(entry);
+      this.#drawer.release(entry);
     }
     const fresh = document.createDocumentFragment();
     const dirty = this.#dirty;
     this.#dirty = new Set();
     for (const entry of this.#inOrder(dirty)) {
       const isNew = !entry.node || entry.moved;
-      this.#draw(entry);
+      this.#drawer.draw(entry);
       if (isNew) fresh.append(entry.node);
       entry.moved = false;
     }
@@ -236,68 +257,23 @@ export class LogView {
     return [...rest, ...this.#entries.slice(last + 1)];
   }
 
-  #draw(entry) {
-    if (entry.kind === "line") this.#drawLine(entry);
-    else if (entry.kind === "display") this.#drawDisplay(entry);
-    else entry.node ??= entry.kind === "error" ? drawError(entry.event) : element("p", { className: entry.kind }, entry.text);
-  }
-
-  #drawLine(entry) {
-    entry.node ??= element("div", { className: `line ${entry.stream}` });
-    drawRuns(entry.node, entry.line.runs);
-    if (entry.line.cut) entry.node.append(element("span", { className: "aside" }, " … the line goes on; the download has all of it"));
-  }
-
-  async #drawDisplay(entry) {
-    const { event } = entry;
-    entry.node ??= element("div", { className: "display" });
-    const urls = [];
-    let drawn;
-    try {
-      drawn = await draw(event, this.#fetchBlob, (url) => urls.push(url));
-    } catch (error) {
-      drawn = element("p", { className: "aside" }, `An output could not be shown: ${error.message}`);
-    }
-    if (entry.event !== event || entry.gone) {
-      urls.forEach((url) => URL.revokeObjectURL(url));
-      return;
-    }
-    release(entry);
-    entry.gone = false;
-    entry.urls = urls;
-    // Its data is on the page now; the ring need not keep it too.
-    entry.event = { display_id: event.display_id };
-    entry.node.replaceChildren(drawn);
-  }
-
-  /** Only a move upwards ends the following: the end itself moves down whenever something grows. */
+  /** Only a move upwards ends the following, and one down to the end begins it: the end itself moves whenever something grows. */
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
-    const upwards = scrollTop < this.#top - 1;
+    const moved = scrollTop - this.#top;
     this.#top = scrollTop;
     const atEnd = scrollTop + clientHeight >= scrollHeight - 24;
-    const following = !this.reading && (atEnd || (this.following && !upwards));
+    const following = !this.reading && (this.following ? moved >= -1 || atEnd : moved > 0 && atEnd);
     if (following === this.following) return;
     this.following = following;
     this.#schedule();
   }
 
   #stick() {
-    if (this.following) this.#box.scrollTop = this.#box.scrollHeight;
+    if (!this.following) return;
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#top = this.#box.scrollTop;
   }
 }
 
-const weightOf = (entry) => entry.weight ?? (entry.line?.length ?? 0) + 50;
-
-function release(entry) {
-  entry.gone = true;
-  for (const url of entry.urls ?? []) URL.revokeObjectURL(url);
-  entry.urls = [];
-}
-
-function drawError(event) {
-  const told = (event.traceback ?? []).join("\n");
-  const box = element("div", { className: "error" });
-  drawText(box, told || `${event.ename}: ${event.evalue}`);
-  return box;
-}
+const weightOf = (entry) => entry.weight ?? (entry.line ? entry.line.length + entry.line.runs.length * 100 : 50);

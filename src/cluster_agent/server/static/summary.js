@@ -1,18 +1,18 @@
-/** What is known about the job besides its log: title, state, facts, cell, files. */
+/** What is known about the job besides its log: title, state, notices, facts, cell, spec. */
 
-import { byId, element, save, setText } from "./dom.js";
-import { clock, duration, exit, fullTime, isActive, plural, resources, size, word } from "./format.js";
+import { progressBar } from "./bar.js";
+import { byId, element, setText } from "./dom.js";
+import { clock, duration, exit, fullTime, isActive, isTime, plural, resources, size, word } from "./format.js";
+import { oneLine } from "./terminal.js";
 
-const MAX_FILES = 200;
 const WARN_S = 900;
 
 export class Summary {
   #agent;
   #timer;
   #job;
-  #files = new Map();
-  #metrics = "";
-  #facts = new Map();
+  #progress = null;
+  #lists = new Map();
   /** Unix seconds of the last word from the agent while it cannot be reached, else null. */
   #cutOffAt = null;
 
@@ -40,38 +40,26 @@ export class Summary {
     if (this.#job) this.#draw();
   }
 
-  metric({ values = {}, step }) {
-    const shown = Object.entries(values).map(([name, value]) => `${name} ${typeof value === "number" ? Number(value.toPrecision(5)) : value}`);
-    if (step !== undefined && step !== null) shown.unshift(`step ${step}`);
-    this.#metrics = shown.slice(0, 12).join(", ");
-  }
-
-  file({ path, size: bytes }) {
-    if (this.#files.has(path)) return;
-    this.#files.set(path, bytes);
-    byId("files").hidden = false;
-    setText(byId("files-count"), plural(this.#files.size, "file"));
-    if (this.#files.size > MAX_FILES) return;
-    const button = element("button", { type: "button", className: "link" }, path);
-    button.addEventListener("click", () => this.#fetchFile(button, path));
-    byId("file-list").append(element("li", {}, button, ` ${size(bytes ?? 0)}`));
-  }
-
-  async #fetchFile(button, path) {
-    const parts = path.split("/").map(encodeURIComponent).join("/");
-    await download(this.#agent, button, `jobs/${this.#job.job_id}/files/${parts}`, path.split("/").at(-1));
+  /** Show how far the job says it is; null: it does not say. */
+  progress(progress) {
+    this.#progress = progress;
+    this.#drawProgress();
   }
 
   #draw() {
     const job = this.#job;
     const name = `Job ${job.job_id}`;
-    setText(byId("title"), job.name || name);
-    setText(byId("subtitle"), job.name ? name : "");
-    document.title = `${word(job)} · ${job.name ? `${job.name}, ${name}` : name}`;
+    const title = oneLine(job.name);
+    setText(byId("title"), title || name);
+    setText(byId("subtitle"), title ? name : "");
+    document.title = `${word(job)} · ${title ? `${title}, ${name}` : name}`;
     this.#drawState(job);
     this.#drawNotices(job);
-    for (const row of this.#rows(job)) this.#fact(...row);
-    if (job.source !== undefined && job.source !== null) {
+    this.#drawProgress();
+    const now = this.#agent.now();
+    for (const row of facts(job, now)) this.#row(byId("facts"), ...row);
+    for (const row of spec(job)) this.#row(byId("spec-list"), ...row);
+    if (typeof job.source === "string") {
       byId("cell").hidden = false;
       setText(byId("source"), job.source);
       setText(byId("cell-size"), plural(job.source.replace(/\n$/, "").split("\n").length, "line"));
@@ -85,61 +73,43 @@ export class Summary {
     setText(byId("state-more"), cutOff ? `as of ${clock(this.#cutOffAt, this.#agent.now())}` : "");
   }
 
+  #drawProgress() {
+    const running = this.#job && isActive(this.#job) && this.#job.state !== "queued";
+    progressBar(byId("progress"), running ? this.#progress : null);
+  }
+
   #drawNotices(job) {
+    const now = this.#agent.now();
     const notes = [];
     if (job.state === "queued" && job.position) {
       const why = job.waiting_for ? `: ${job.waiting_for}` : "";
       notes.push(`${job.position === 1 ? "Next in the queue" : `Place ${job.position} in the queue`}${why}.`);
+      if (isTime(job.starts_by)) notes.push(`Starts by ${clock(job.starts_by, now)}.`);
     }
     if (job.reason) notes.push(job.reason);
     if (job.complete === false) notes.push("Part of the log was lost.");
-    setText(byId("reason"), notes.join(" "));
+    setText(byId("reason"), oneLine(notes.join(" ")));
     byId("reason").hidden = !notes.length;
     byId("reason").dataset.kind = ["failed", "timed_out", "lost"].includes(job.state) ? "bad" : "";
-    const left = job.deadline_at && isActive(job) ? job.deadline_at - this.#agent.now() : Infinity;
+    const left = isTime(job.deadline_at) && isActive(job) ? job.deadline_at - now : Infinity;
     byId("limit").hidden = left > WARN_S;
     if (left <= WARN_S) {
       const minutes = Math.max(1, Math.ceil(left / 60));
-      setText(byId("limit"), `Its time limit ends it in ${minutes} min. In a notebook, %extend gives it more.`);
+      const ref = job.cluster ? ` ${oneLine(job.cluster)}/${job.job_id} 2h` : "";
+      setText(byId("limit"), `Its time limit ends it in ${minutes} min. In a notebook, %extend${ref} gives it more.`);
     }
   }
 
-  #rows(job) {
-    const now = this.#agent.now();
-    const time = (at) => (at ? element("time", { dateTime: new Date(at * 1000).toISOString(), title: fullTime(at) }, clock(at, now)) : null);
-    const end = job.ended_at ?? now;
-    const ran = job.started_at ? duration(job.seconds ?? Math.max(0, end - job.started_at)) : null;
-    const waited = duration(Math.max(0, (job.started_at ?? end) - job.submitted_at));
-    const limit = job.timeout_s ? duration(job.timeout_s) : null;
-    const until = job.deadline_at && isActive(job) ? [", until ", time(job.deadline_at)] : [];
-    return [
-      ["user", "User", job.user],
-      ["project", "Project", job.project],
-      ["submitted", "Submitted", time(job.submitted_at)],
-      ["waited", isActive(job) && !job.started_at ? "Waiting for" : "Waited", waited],
-      ["started", "Started", time(job.started_at)],
-      ["ended", "Ended", time(job.ended_at)],
-      ["ran", isActive(job) ? "Running for" : "Ran", ran],
-      ["resources", "Resources", resources(job)],
-      ["limit", "Time limit", limit && [limit, ...until]],
-      ["priority", "Priority", job.priority === "low" ? "low" : null],
-      ["exit", "Exit", exit(job)],
-      ["memory", "Peak memory", job.peak_memory_bytes ? size(job.peak_memory_bytes) : null],
-      ["metrics", "Metrics", this.#metrics || null],
-      ["variables", "Variables", job.env_names?.length ? `${job.env_names.join(", ")} (values are not shown)` : null],
-      ["repeats", "Repeats", job.retry_of ? element("a", { href: String(job.retry_of) }, `Job ${job.retry_of}`) : null],
-    ];
-  }
-
-  /** Show a fact, kept in place and untouched while it stays the same. */
-  #fact(key, term, value) {
-    const shown = [value ?? []].flat();
+  /** Show a row of `list`, kept in place and untouched while it stays the same. */
+  #row(list, key, term, value) {
+    const shown = [value ?? []].flat().map((part) => (typeof part === "string" ? oneLine(part) : part));
     const text = shown.map((part) => part.textContent ?? part).join("");
-    let row = this.#facts.get(key);
+    const id = `${list.id}.${key}`;
+    let row = this.#lists.get(id);
     if (!row) {
       row = element("div", {}, element("dt"), element("dd"));
-      this.#facts.set(key, row);
-      byId("facts").append(row);
+      this.#lists.set(id, row);
+      list.append(row);
     }
     row.hidden = !text;
     setText(row.firstChild, term);
@@ -147,19 +117,51 @@ export class Summary {
   }
 }
 
-/** Have the browser save what `path` gives; the button tells how it goes. */
-export async function download(agent, button, path, name) {
-  const label = button.textContent;
-  button.disabled = true;
-  button.textContent = "Downloading…";
-  try {
-    const response = await agent.request(path);
-    save(await response.blob(), name);
-    button.textContent = label;
-  } catch (error) {
-    button.textContent = `${label}: not downloaded`;
-    button.title = error.message;
-  } finally {
-    button.disabled = false;
-  }
+function time(at, now) {
+  return isTime(at) ? element("time", { dateTime: new Date(at * 1000).toISOString(), title: fullTime(at) }, clock(at, now)) : null;
+}
+
+/** Rows of what happened: key, term, value. */
+function facts(job, now) {
+  const end = job.ended_at ?? now;
+  const ran = job.started_at ? duration(job.seconds ?? Math.max(0, end - job.started_at)) : null;
+  const waited = duration(Math.max(0, (job.started_at ?? end) - job.submitted_at));
+  return [
+    ["user", "User", job.user],
+    ["submitted", "Submitted", time(job.submitted_at, now)],
+    ["waited", isActive(job) && !job.started_at ? "Waiting for" : "Waited", waited],
+    ["started", "Started", time(job.started_at, now)],
+    ["ended", "Ended", time(job.ended_at, now)],
+    ["ran", isActive(job) ? "Running for" : "Ran", ran],
+    ["resources", "Resources", resources(job)],
+    ["limit", "Time limit", limit(job, now)],
+    ["exit", "Exit", exit(job)],
+    ["memory", "Peak memory", job.peak_memory_bytes ? size(job.peak_memory_bytes) : null],
+    ["repeats", "Repeats", job.retry_of ? element("a", { href: String(job.retry_of) }, `Job ${job.retry_of}`) : null],
+  ];
+}
+
+function limit(job, now) {
+  if (!job.timeout_s) return null;
+  const told = duration(job.timeout_s);
+  if (!isTime(job.deadline_at) || !isActive(job)) return told;
+  return [told, ", until ", time(job.deadline_at, now), `, ${duration(Math.max(0, job.deadline_at - now))} left`];
+}
+
+/** Rows of what was asked for. */
+function spec(job) {
+  return [
+    ["project", "Project", job.project],
+    ["gpus", "GPUs", String(job.gpus ?? 0)],
+    ["cpus", "CPUs", String(job.cpus ?? 1)],
+    ["memory", "Memory", job.memory_bytes ? size(job.memory_bytes) : null],
+    ["timeout", "Time limit", job.timeout_s ? duration(job.timeout_s) : null],
+    ["grace", "Grace", job.grace_s ? duration(job.grace_s) : null],
+    ["priority", "Priority", job.priority],
+    ["variables", "Variables", job.env_names?.length ? `${job.env_names.join(", ")} (values are not shown)` : null],
+    ["fetch", "Results to keep", job.fetch?.length ? job.fetch.join(", ") : null],
+    ["cluster", "Submitted to", job.cluster],
+    ["notebook", "From the notebook", job.notebook],
+    ["agent", "Agent", job.agent_id],
+  ];
 }

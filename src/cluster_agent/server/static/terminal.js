@@ -5,6 +5,8 @@
 
 const MAX_LINE = 20_000;
 const MAX_HELD = 4096;
+/** Changes of style in a line; what comes after goes on in the last one. */
+const MAX_RUNS = 500;
 
 /* In this order: a whole CSI; a whole OSC or other string; one that may go on in the next text; any other escape;
    a control character. Strings end at a line's end at the latest, so that stray bytes cannot swallow a log. */
@@ -19,6 +21,18 @@ const TOKEN = new RegExp(
   "g",
 );
 const SPECIAL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/;
+
+const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])?/g;
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/** `text` without escapes and control characters, but for newlines and tabs. */
+export const plain = (text) => (SPECIAL.test(text) ? text.replace(ESCAPES, "").replace(CONTROLS, "") : text);
+
+/** Characters that turn the direction of what follows; in names they can only mislead. */
+const TURNS = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** `text` fit for a line of ours: plain, on one line, in the direction in which it is written. */
+export const oneLine = (text) => plain(String(text ?? "")).replace(TURNS, "").replace(/[\n\t]/g, " ");
 
 const PLAIN = Object.freeze({ classes: "", color: "", background: "" });
 
@@ -44,12 +58,13 @@ export class Line {
 
   #append(text, style) {
     const last = this.runs.at(-1);
-    if (last?.style === style) last.text += text;
+    if (last && (last.style === style || this.runs.length >= MAX_RUNS)) last.text += text;
     else this.runs.push({ text, style });
   }
 
   #overwrite(text, style) {
     const end = this.column + text.length;
+    if (this.runs.length >= MAX_RUNS) this.runs = [{ text: this.runs.map((run) => run.text).join(""), style: PLAIN }];
     this.runs = [...slice(this.runs, 0, this.column), { text, style }, ...slice(this.runs, end, Infinity)];
   }
 
