@@ -1,9 +1,10 @@
 # make demo   the taxi story, from a fresh clone: own environment, own agent, a model at the end
-# make lab    the same notebook in JupyterLab
+# make lab    the same notebook in JupyterLab, with the sidebar
+# make sidebar  builds the sidebar, where something in it has changed
 # make test   everything that must hold: lint, unit tests on every Python found, the rest on the newest
 # make soak   the long runs
 
-.PHONY: demo lab test lint unit full soak bench clean
+.PHONY: demo lab sidebar test lint unit front full soak bench clean
 .DELETE_ON_ERROR:
 
 PYTHON := $(shell sh tools/pythons.sh | head -n 1)
@@ -15,10 +16,13 @@ WORKERS ?= 2
 demo: $(VENV)/.examples
 	@$(BIN)/python tools/demo.py
 
-lab: $(VENV)/.lab
+lab: $(VENV)/.lab sidebar
 	@$(BIN)/python tools/lab.py
 
-test: lint unit full
+sidebar: $(VENV)/.sidebar
+	@$(BIN)/python tools/sidebar.py
+
+test: lint unit front full
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -28,7 +32,10 @@ lint: $(VENV)/.test
 unit: $(VENV)/.test
 	@sh tools/unit_tests.sh $(BIN)/python
 
-full: $(VENV)/.test
+front: $(VENV)/.sidebar
+	@$(BIN)/python tools/sidebar.py test
+
+full: $(VENV)/.test sidebar
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak and not browser"
 	@sh tools/chromium.sh
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m browser
@@ -41,6 +48,7 @@ bench: $(VENV)/.test
 
 clean:
 	rm -rf .venv .venvs .demo dist build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf src/mlmagics/lab/labextension labextension/lib labextension/build-test labextension/node_modules
 
 # Environments: a stamp for each group of packages, made anew when pyproject.toml changes.
 
@@ -62,7 +70,12 @@ $(VENV)/.lab: $(VENV)/.examples
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]"
 	@touch $@
 
+$(VENV)/.sidebar: $(VENV)/.base
+	@echo "installing what builds the sidebar; once"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $$($(BIN)/python tools/sidebar.py needs)
+	@touch $@
+
 $(VENV)/.test: $(VENV)/.examples
 	@echo "installing what the tests need; once"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[examples]" --group test --group lint --group browser
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]" --group test --group lint --group browser
 	@touch $@

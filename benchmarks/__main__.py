@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tornado
 
-from benchmarks import history, scheduling
+from benchmarks import followers, history, scheduling
 from benchmarks.measure import AgentProcess, figures
 from cluster_agent import __version__
 
@@ -72,6 +72,9 @@ def main() -> None:
         f"mlmagics {__version__}, Python {platform.python_version()}, tornado {tornado.version},"
         f" {platform.system()} {platform.release()}, {os.cpu_count()} cores, {datetime.date.today().isoformat()}."
     )
+    with tempfile.TemporaryDirectory() as folder:
+        crowd = followers.figure(Path(folder))
+    rows.append(crowd.row())
     parts = [
         _HEAD.format(facts=facts) + "\n".join(rows),
         _HISTORY.format(count=args.jobs) + "\n".join(history.table(args.jobs)),

@@ -38,9 +38,14 @@ def until(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
 class AgentProcess:
     """``cluster-agent serve`` on a free port with its home in ``home``."""
 
-    def __init__(self, home: Path, flags: Sequence[str] = ()) -> None:
+    def __init__(self, home: Path, flags: Sequence[str] = (), python: str = sys.executable) -> None:
         self.home = home
         self.flags = tuple(flags)
+        #: interpreter, and with it the code, that it runs with
+        self.python = python
+        self.stderr = home.parent / f"{home.name}.stderr"
+        #: variables beside the inherited ones
+        self.variables: dict[str, str] = {}
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
         self._clients: list[AgentClient] = []
@@ -49,6 +54,11 @@ class AgentProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        assert self._process is not None
+        return self._process.poll()
 
     @property
     def token(self) -> str:
@@ -60,11 +70,12 @@ class AgentProcess:
 
     def start(self) -> None:
         """Serve; returns when the agent is ready."""
-        command = [sys.executable, "-m", "cluster_agent", "serve", "--home", str(self.home)]
+        command = [self.python, "-m", "cluster_agent", "serve", "--home", str(self.home)]
         if not any(flag.startswith("--port") for flag in self.flags):
             command += ["--port", "0"]
         env = {name: value for name, value in os.environ.items() if name not in _INHERITED}
-        log = (self.home.parent / f"{self.home.name}.stderr").open("ab")
+        env |= self.variables
+        log = self.stderr.open("ab")
         with log:
             self._process = subprocess.Popen(
                 [*command, *self.flags], stdout=subprocess.PIPE, stderr=log, text=True, env=env
@@ -72,7 +83,11 @@ class AgentProcess:
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], 30)
         line = self._process.stdout.readline() if ready else ""
-        assert "ready: " in line, f"no ready line; {Path(log.name).read_text()[-2000:]}"
+        if "ready: " not in line:
+            if not ready:
+                self._process.kill()
+            self._reap()
+            raise AssertionError(f"no ready line; {self.stderr.read_text()[-2000:]}")
         self.url = line.split()[2]
 
     def client(self, token: str | None = None) -> AgentClient:
@@ -156,3 +171,19 @@ def wait_ended(client: AgentClient, job_id: int) -> Job:
     """The job, once it has ended."""
     until(lambda: client.job(job_id).state in DONE)
     return client.job(job_id)
+
+
+def agent_command(home: Path, *args: object, code: int = 0) -> list[str]:
+    """Lines that ``cluster-agent ARGS`` prints about the agent in ``home``: stdout, or stderr when it fails."""
+    env = {name: value for name, value in os.environ.items() if name not in _INHERITED}
+    done = subprocess.run(
+        [sys.executable, "-m", "cluster_agent", *map(str, args), "--home", str(home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return (done.stderr if code else done.stdout).splitlines()

@@ -5,25 +5,28 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import msgspec
 
 from cluster_agent.errors import (
     AgentError,
     BadCursor,
-    Draining,
     ServerFault,
     StorageFault,
+    TooBusy,
     TooManyTries,
     Unreachable,
 )
-from cluster_agent.event_stream import EventStream, NotEvents
+from cluster_agent.event_stream import EventStream, Hook, NotEvents
 from cluster_agent.file_calls import FileCalls, segment
 from cluster_agent.protocol import (
     SILENCE_S,
     Cursor,
+    DrainRequest,
     Event,
+    GcReport,
+    GcRequest,
     Health,
     Info,
     Job,
@@ -34,16 +37,17 @@ from cluster_agent.protocol import (
     Submit,
     TokenCreate,
     TokenInfo,
+    UsageReport,
     ViewCode,
 )
 from cluster_agent.transport import JSON, NDJSON, Reply, Transport, Unconfirmed
 
-__all__ = ["AgentClient", "Unconfirmed"]
+__all__ = ["AgentClient", "Hook", "Reply", "Unconfirmed"]
 
 #: Waits between two connections of a stream that is followed.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
 #: Faults that may be over when asked again.
-_PASSING = (Unreachable, ServerFault, StorageFault, Draining, TooManyTries)
+_PASSING = (Unreachable, ServerFault, StorageFault, TooBusy, TooManyTries)
 
 
 class _EndedEarly(Unreachable):
@@ -171,6 +175,27 @@ class AgentClient(FileCalls):
         """The job with ``extra_s`` more time."""
         return self._transport.call("POST", f"/v1/jobs/{job_id}/extend", Job, json={"extra_s": extra_s})
 
+    def move(self, job_id: int, *, first: bool) -> Job:
+        """A waiting job, put before all others or back to where it belongs; for admins."""
+        return self._transport.call("POST", f"/v1/jobs/{job_id}/move", Job, json={"first": first})
+
+    def drain(self, *, until_at: float | None = None, message: str = "") -> Info:
+        """The agent, which starts no jobs for the time being; for admins."""
+        body = DrainRequest(until_at=until_at, message=message)
+        return self._transport.call("POST", "/v1/drain", Info, json=body)
+
+    def resume(self) -> Info:
+        """The agent, which starts jobs again; for admins."""
+        return self._transport.call("POST", "/v1/resume", Info)
+
+    def usage(self, since: float | None = None) -> UsageReport:
+        """What each user had of the box from ``since`` on (Unix seconds; 30 days unless told); for admins."""
+        return self._transport.call("GET", "/v1/usage", UsageReport, params={"since": since})
+
+    def collect(self, *, dry_run: bool = False) -> GcReport:
+        """What was deleted of old jobs just now, or would be; for admins."""
+        return self._transport.call("POST", "/v1/gc", GcReport, json=GcRequest(dry_run=dry_run))
+
     def view_code(self, job_id: int) -> ViewCode:
         """A code that opens the job's history page once."""
         return self._transport.call("POST", f"/v1/jobs/{job_id}/view-code", ViewCode, json={})
@@ -211,18 +236,20 @@ class AgentClient(FileCalls):
         after: str = "0",
         tail: int | None = None,
         on_trouble: Callable[[AgentError], None] | None = None,
+        hook: Hook | None = None,
     ) -> Iterator[Event]:
         """The job's events to the last one, ``ended``, by as many connections as it takes.
 
         No event comes twice and none is left out. Lines that are not stored (``heartbeat``, ``queue``) have
         no ``seq``. ``on_trouble`` is told of each connection that broke; what cannot pass, such as a token
-        that is no longer valid or a job that was deleted, is raised.
+        that is no longer valid or a job that was deleted, is raised. By ``hook`` another thread ends it.
         """
         waits = _waits()
-        while True:
+        hook = hook or Hook()
+        while not hook.hung_up():
             silent = True
             try:
-                with self._event_stream(job_id, after, tail, follow=True) as stream:
+                with self._event_stream(job_id, after, tail, follow=True, hook=hook) as stream:
                     for event in stream:
                         silent = False
                         if stream.cursor is not None:
@@ -232,11 +259,13 @@ class AgentClient(FileCalls):
                         yield event
                 return
             except _PASSING as error:
+                if hook.hung_up():
+                    return
                 if silent and isinstance(error, _EndedEarly) and self._has_all(job_id, after, tail):
                     return
                 if on_trouble is not None:
                     on_trouble(error)
-            time.sleep(next(waits))
+            hook.wait(next(waits))
 
     def _has_all(self, job_id: int, after: str, tail: int | None) -> bool:
         """Whether a reader who stands at ``after`` has seen the job's ``ended``, so that nothing can come."""
@@ -250,7 +279,7 @@ class AgentClient(FileCalls):
 
     @contextmanager
     def _event_stream(
-        self, job_id: int, after: str, tail: int | None, *, follow: bool
+        self, job_id: int, after: str, tail: int | None, *, follow: bool, hook: Hook | None = None
     ) -> Iterator[EventStream]:
         seen = _seen(after) if tail is None else None
         params = {"after": after if tail is None else None, "tail": tail, "follow": 1 if follow else None}
@@ -260,7 +289,8 @@ class AgentClient(FileCalls):
         ) as reply:
             stream = EventStream(reply.chunks(), tag=self._log_tag(reply), after=seen)
             try:
-                yield stream
+                with hook.on(reply.break_off) if hook else nullcontext():
+                    yield stream
             except NotEvents as error:
                 raise self._transport.no_agent(str(error)) from None
         if stream.half_line or (follow and not stream.ended):

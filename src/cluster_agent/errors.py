@@ -18,7 +18,7 @@
     ├── QueueFull 429           queue_full
     ├── TooManyTries 429        too_many_tries
     ├── ServerFault 500         server_fault  a fault of the agent; its log has the traceback
-    ├── Draining 503            draining
+    ├── TooBusy 503             too_busy      more connections than the agent takes
     ├── StorageFault 507        storage_fault the disk refused; nothing was accepted
     └── Unreachable             unreachable   raised by the client only: no answer, or not an agent's
 
@@ -147,10 +147,10 @@ class ServerFault(AgentError):
     code = "server_fault"
 
 
-class Draining(AgentError):
-    """The agent takes no new jobs at present."""
+class TooBusy(AgentError):
+    """The agent has as many connections as it takes; try again in a moment."""
 
-    code = "draining"
+    code = "too_busy"
     http_status = 503
 
 

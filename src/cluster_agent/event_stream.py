@@ -1,8 +1,10 @@
-"""Events out of the chunks of a connection: whole lines only, in order, none twice. Pure."""
+"""Events out of the chunks of a connection: whole lines only, in order, none twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -20,6 +22,43 @@ class _Head(msgspec.Struct, frozen=True):
     seq: int | None = None
     at: float = 0.0
     t: float = 0.0
+
+
+class Hook:
+    """Where another thread hangs up on a stream that is followed: it ends at once, silently."""
+
+    def __init__(self) -> None:
+        self._down = threading.Event()
+        self._lock = threading.Lock()
+        self._break: Callable[[], None] | None = None
+
+    def hung_up(self) -> bool:
+        """Whether nobody wants more."""
+        return self._down.is_set()
+
+    def hang_up(self) -> None:
+        """End the stream, and let no other one begin."""
+        self._down.set()
+        with self._lock:
+            if self._break is not None:
+                self._break()
+
+    @contextmanager
+    def on(self, break_off: Callable[[], None]) -> Iterator[None]:
+        """While this lasts, ``break_off`` is how the present connection is ended; later it may be another's."""
+        with self._lock:
+            self._break = break_off
+        try:
+            if self.hung_up():
+                break_off()
+            yield
+        finally:
+            with self._lock:
+                self._break = None
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or when somebody hangs up."""
+        self._down.wait(seconds)
 
 
 class EventStream:

@@ -1,14 +1,15 @@
-"""The calls of a client that move bytes: output, display data, files of a job and of a project."""
+"""The calls of a client that move bytes: output, display data, results, files of a job and of a project."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 from urllib.parse import quote
 
 from cluster_agent.errors import BadRequest
-from cluster_agent.protocol import FileEntry, FileList, Stream
-from cluster_agent.transport import BYTES, JSON, Body, Transport
+from cluster_agent.protocol import FileEntry, FileList, ResultEntry, ResultList, Stream
+from cluster_agent.transport import BYTES, JSON, Body, Reply, Transport
 
 _UPLOAD_BYTES = 262144
 
@@ -27,6 +28,30 @@ class FileCalls:
     def blob(self, job_id: int, sha256: str) -> bytes:
         """Display data that was too large for its event."""
         return b"".join(self._bytes(f"/v1/jobs/{job_id}/blobs/{segment(sha256)}"))
+
+    def passed(
+        self, path: str, *, accept: str, params: Mapping[str, str], headers: Mapping[str, str]
+    ) -> AbstractContextManager[Reply]:
+        """The answer to a GET of ``path`` as it comes in, for somebody who passes it on."""
+        return self._transport.open(
+            "GET", path, accept=accept, params=params, headers=headers, silence_s=self._silence_s
+        )
+
+    def results(self, job_id: int) -> list[ResultEntry]:
+        """The variables that the job was asked to keep and came to: how each can be had, or why not."""
+        return self._transport.call("GET", f"/v1/jobs/{job_id}/results", ResultList).results
+
+    def result(self, job_id: int, name: str) -> bytes:
+        """The value of a kept variable, in the format that its entry tells.
+
+        Raises
+        ------
+        NotFound
+            When there is none of that name; the message says why, or what there is.
+        """
+        if not name.isidentifier():
+            raise BadRequest(f"{name[:100]!r} is not the name of a variable", field="name")
+        return b"".join(self._bytes(f"/v1/jobs/{job_id}/results/{segment(name)}", accept=f"{JSON}, {BYTES}"))
 
     def job_files(self, job_id: int) -> list[FileEntry]:
         """What the job left in its working folder."""
@@ -90,13 +115,15 @@ class FileCalls:
         with self._transport.open("DELETE", _project(project, path), accept=JSON, params=params):
             pass
 
-    def _bytes(self, path: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def _bytes(
+        self, path: str, *, start: int = 0, end: int | None = None, accept: str = BYTES
+    ) -> Iterator[bytes]:
         if end is not None and end <= start:
             return
         headers = {}
         if start or end is not None:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        with self._transport.open("GET", path, accept=BYTES, headers=headers) as reply:
+        with self._transport.open("GET", path, accept=accept, headers=headers) as reply:
             if headers and not reply.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise self._transport.no_agent("with other bytes than those asked for")
             yield from reply.chunks()

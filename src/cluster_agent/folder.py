@@ -4,9 +4,11 @@ The folder belongs to the agent (0700). An agent that is started anew finds all 
 
     events.ndjson      the event log; whoever holds its lock writes it
     control.json       the wish: cancel, another time limit; replaced as a whole
+    reserve            room for the last lines of the log; gone when they are written
     NONCE.closed       this start will never happen; written while holding the log's lock
     env.json           values of --env while the job waits; gone once it has started
     blobs/SHA256       display data too large for a line of the log
+    results/SHA256     variables that were kept
     work/              the job's working folder
 """
 
@@ -55,6 +57,11 @@ class JobFolder:
         return self.path / "control.json"
 
     @property
+    def reserve(self) -> Path:
+        """Room that the supervisor keeps for the end of the log, should the disk be full then."""
+        return self.path / "reserve"
+
+    @property
     def env(self) -> Path:
         """Values of ``--env``, 0600, until the job has started."""
         return self.path / "env.json"
@@ -63,6 +70,11 @@ class JobFolder:
     def blobs(self) -> Path:
         """Large display data, by sha256."""
         return self.path / "blobs"
+
+    @property
+    def results(self) -> Path:
+        """Variables that were kept, by sha256."""
+        return self.path / "results"
 
     @property
     def work(self) -> Path:
@@ -104,3 +116,34 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def allocate(path: Path, size: int) -> None:
+    """Make the file ``path`` of ``size`` bytes that are taken from the disk; nothing of it when they cannot be.
+
+    Raises
+    ------
+    OSError
+        When the disk has not so much.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _allocate(descriptor, size)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+if hasattr(os, "posix_fallocate"):
+
+    def _allocate(descriptor: int, size: int) -> None:
+        os.posix_fallocate(descriptor, 0, size)
+
+else:
+
+    def _allocate(descriptor: int, size: int) -> None:
+        block = bytes(65536)
+        while size > 0:
+            size -= os.write(descriptor, block[:size])

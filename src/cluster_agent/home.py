@@ -67,6 +67,16 @@ class Home:
         return self.path / "next-id"
 
     @property
+    def trash(self) -> Path:
+        """Job folders that are being deleted."""
+        return self.path / "trash"
+
+    @property
+    def drain(self) -> Path:
+        """The drain in force, if there is one."""
+        return self.path / "drain.json"
+
+    @property
     def ready(self) -> Path:
         """Address and process id of the agent that serves from here."""
         return self.path / "ready.json"

@@ -4,49 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import resource
 import signal
-import socket
-import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-import msgspec
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets, bind_unix_socket
-
-from cluster_agent import __version__
 from cluster_agent.config import Config, ConfigError
 from cluster_agent.content.projects import Projects
+from cluster_agent.executors.groups import find_place
 from cluster_agent.executors.kit import install_kit
 from cluster_agent.executors.local import LocalExecutor
-from cluster_agent.folder import write_durably
+from cluster_agent.folder import FOLDER_VERSION, write_durably
 from cluster_agent.home import Home, Instance, boot_id, user_name
-from cluster_agent.jobs.dispatcher import Bounds, Dispatcher
+from cluster_agent.jobs.dispatcher import Dispatcher
+from cluster_agent.jobs.gpu_use import GpuWatch
 from cluster_agent.jobs.gpus import declared_gpus, find_gpus
 from cluster_agent.jobs.ids import IdSource, highest_folder
 from cluster_agent.jobs.intake import Intake
+from cluster_agent.jobs.ledger import newest_format
 from cluster_agent.jobs.life import MakeVariables
+from cluster_agent.jobs.past import Past
 from cluster_agent.jobs.records import JobRecord
+from cluster_agent.jobs.retention import Readers, Retention, Terms
 from cluster_agent.jobs.slots import Slots, box_capacity
-from cluster_agent.jobs.sql import HomeInUse, SqlThread, connect
+from cluster_agent.jobs.sql import HomeInUse, NoDatabase, SqlThread, connect
 from cluster_agent.jobs.store import NewerDatabase, Store, migrate
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
-from cluster_agent.protocol import PROTOCOL_VERSION, Ready
-from cluster_agent.server.app import Agent, make_application
+from cluster_agent.pages import load_static
+from cluster_agent.server.app import Agent
 from cluster_agent.server.auth import Keyring
-from cluster_agent.server.history import load_static
+from cluster_agent.server.listening import listening
 from cluster_agent.server.routes import ROUTES, check_table
+from cluster_agent.storage import Storage
 from cluster_agent.supervisor.environment import build_variables
 
 _log = logging.getLogger(__name__)
-_MAX_HEADER_BYTES = 65536
 _DESCRIPTORS = 65536
 _IDLE_LOOK_S = 2.0
 
@@ -76,10 +73,32 @@ async def _serve(config: Config, home: Home, instance: Instance) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with _opened(config, home, instance) as agent:
+        await _check_formats(agent)
         await agent.dispatcher.recover()
-        with _listening(agent, home):
+        with listening(agent, home):
             print(f"cluster-agent ready: {agent.own_url} (home {home.path})", flush=True)  # noqa: T201
-            await _until(stop, agent)
+            chores = [
+                asyncio.create_task(agent.retention.run()),
+                asyncio.create_task(agent.storage.watch()),
+            ]
+            try:
+                await _until(stop, agent)
+            finally:
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
+
+
+async def _check_formats(agent: Agent) -> None:
+    """Refuse to touch jobs whose files a newer agent has begun."""
+    for record in await agent.store.active():
+        folder = agent.dispatcher.folder_of(record.job_id)
+        found = await asyncio.to_thread(newest_format, folder)
+        if found > FOLDER_VERSION:
+            raise ConfigError(
+                f"{folder.path} has files of version {found}, this agent knows {FOLDER_VERSION}: job"
+                f" {record.job_id} was started by a newer agent, which must be installed again"
+            )
 
 
 async def _until(stop: asyncio.Event, agent: Agent) -> None:
@@ -102,15 +121,18 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         try:
             db = connect(home.database)
             migrate(db)
-        except (HomeInUse, NewerDatabase) as error:
+        except (HomeInUse, NoDatabase, NewerDatabase) as error:
             raise ConfigError(str(error)) from None
-        sql = SqlThread(db)
+        storage = Storage(home.path, config.reserve)
+        if not await asyncio.to_thread(storage.verify):
+            storage.give_up_part()  # for what must be written to serve at all
+        sql = SqlThread(db, storage)
         stack.push_async_callback(sql.close)
         store = Store(sql)
         keyring = Keyring(store, await store.tokens(), shared_uid=config.shared_uid, secret=instance.secret)
         await _first_token(home, keyring)
         _check_users(config, keyring)
-        ids = _ids(home, instance, await store.highest_id())
+        ids = await asyncio.to_thread(_ids, home, instance, await store.highest_id(), storage)
         stack.callback(ids.close)
         projects = _projects(config, home)
         found = find_gpus()
@@ -119,35 +141,64 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         watcher = LogWatcher()
         stack.callback(watcher.close)
         kit = install_kit(home.path)
-        executor = LocalExecutor(kit, spares=config.spares, log=home.supervisor_log)
+        executor = LocalExecutor(
+            kit,
+            spares=config.spares,
+            log=home.supervisor_log,
+            enforce_memory=not config.local if config.enforce_memory is None else config.enforce_memory,
+            cgroup=_cgroup(config),
+        )
         await executor.open()
         stack.push_async_callback(executor.close)
+        past, gpu_watch, readers = Past(sql), GpuWatch(gpus), Readers()
         dispatcher = Dispatcher(
             store=store,
+            storage=storage,
+            past=past,
             executor=executor,
             slots=slots,
+            gpu_watch=gpu_watch,
+            limits=config.limits,
+            max_queue=config.max_queue,
             watcher=watcher,
             folder=home.jobs,
+            drain_file=home.drain,
             variables=_variables(config, projects, kit),
-            bounds=Bounds(
-                max_queue=config.max_queue,
-                max_queue_user=config.max_queue_user,
-                max_timeout_s=config.max_timeout,
-                log_limit_bytes=config.log_limit,
-            ),
+            log_limit_bytes=config.log_limit,
             boot_id=boot_id(),
         )
         stack.push_async_callback(dispatcher.close)
+        retention = Retention(
+            past=past,
+            jobs=home.jobs,
+            trash=home.trash,
+            terms=Terms(keep_s=config.keep, keep_bytes=config.keep_size),
+            busy=lambda job_id: dispatcher.holds(job_id) or job_id in readers,
+        )
+        stack.callback(retention.stop)
         policy = _policy(config, slots, projects)
         yield Agent(
             agent_id=instance.agent_id,
             config=config,
             policy=policy,
             store=store,
+            storage=storage,
+            past=past,
+            ids=ids,
             dispatcher=dispatcher,
-            intake=Intake(store=store, dispatcher=dispatcher, ids=ids, policy=policy),
+            intake=Intake(
+                store=store,
+                storage=storage,
+                dispatcher=dispatcher,
+                ids=ids,
+                policy=policy,
+                limits=config.limits,
+            ),
+            retention=retention,
+            readers=readers,
             keyring=keyring,
             slots=slots,
+            gpu_watch=gpu_watch,
             projects=projects,
             watcher=watcher,
             routes=ROUTES,
@@ -157,10 +208,10 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         )
 
 
-def _ids(home: Home, instance: Instance, highest_id: int) -> IdSource:
+def _ids(home: Home, instance: Instance, highest_id: int, storage: Storage) -> IdSource:
     at_least = max(highest_id + 1, highest_folder(home.jobs) + 1, instance.first_id)
     try:
-        return IdSource(home.next_id, at_least=at_least, boot_id=boot_id())
+        return storage.keep(lambda: IdSource(home.next_id, at_least=at_least, boot_id=boot_id()))
     except OSError as error:
         raise ConfigError(f"{home.path} cannot be written: {error.strerror}") from None
 
@@ -173,12 +224,18 @@ def _projects(config: Config, home: Home) -> Projects:
         raise ConfigError(f"the project folder {root} cannot be used: {error.strerror}") from None
 
 
+def _cgroup(config: Config) -> Path | None:
+    try:
+        return find_place(config.cgroup)
+    except OSError as error:
+        raise ConfigError(f"--cgroup {config.cgroup} cannot be used: {error}") from None
+
+
 def _policy(config: Config, slots: Slots, projects: Projects) -> Policy:
     return Policy(
         total=slots.total,
         default_gpus=min(1, slots.total.gpus) if config.default_gpus is None else config.default_gpus,
         default_timeout_s=config.default_timeout,
-        max_timeout_s=config.max_timeout,
         max_grace_s=config.max_grace,
         projects=[project.name for project in projects.describe()],
         python=config.python,
@@ -238,76 +295,3 @@ def survives_restart() -> bool:
     if os.getpid() == 1:
         return False
     return "INVOCATION_ID" not in os.environ or os.environ.get("CLUSTER_AGENT_KILL_MODE") == "process"
-
-
-@contextlib.contextmanager
-def _listening(agent: Agent, home: Home) -> Iterator[None]:
-    """Serve on the address and the control socket, and say so in the home."""
-    application = make_application(agent)
-    web = HTTPServer(
-        application,
-        ssl_options=_tls(agent.config),
-        max_body_size=2**50,  # each route has its own limit, checked before the body is read
-        max_header_size=_MAX_HEADER_BYTES,
-        idle_connection_timeout=120,
-        chunk_size=2**20,
-        xheaders=False,
-    )
-    sockets = _bind(agent.config, home)
-    web.add_sockets(sockets)
-    port = sockets[0].getsockname()[1]
-    agent.own_url = _own_url(agent.config, port)
-    control = HTTPServer(
-        application, max_body_size=2**50, max_header_size=_MAX_HEADER_BYTES, chunk_size=2**20
-    )
-    control.add_socket(bind_unix_socket(str(home.socket), 0o600))
-    ready = Ready(
-        url=agent.own_url,
-        socket=str(home.socket),
-        pid=os.getpid(),
-        version=__version__,
-        protocol=PROTOCOL_VERSION,
-        agent_id=agent.agent_id,
-    )
-    write_durably(home.ready, msgspec.json.encode(ready))
-    try:
-        yield
-    finally:
-        home.ready.unlink(missing_ok=True)
-        web.stop()
-        control.stop()
-        home.socket.unlink(missing_ok=True)
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    if config.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"--tls-cert {config.tls_cert} cannot be used: {error}") from None
-    return context
-
-
-def _bind(config: Config, home: Home) -> list[socket.socket]:
-    """The listening sockets; an agent of one's own takes the port again that it had last."""
-    port = config.port
-    if config.local and port == 0 and home.port.exists():
-        with contextlib.suppress(OSError, ValueError):
-            return bind_sockets(int(home.port.read_text(encoding="ascii")), config.host)
-    try:
-        sockets = bind_sockets(port, config.host)
-    except OSError as error:
-        hint = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
-        raise ConfigError(f"{config.host}:{port} cannot be used: {error.strerror}{hint}") from None
-    if config.local:
-        home.port.write_text(str(sockets[0].getsockname()[1]), encoding="ascii")
-    return sockets
-
-
-def _own_url(config: Config, port: int) -> str:
-    host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(config.host, config.host)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if config.tls else 'http'}://{shown}:{port}"

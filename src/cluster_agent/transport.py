@@ -6,7 +6,9 @@ are not followed, and nothing is decompressed, so a token goes to the agent's ow
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +54,14 @@ class Reply:
     def chunks(self) -> Iterator[bytes]:
         """The body's bytes."""
         return self._response.iter_raw()
+
+    def break_off(self) -> None:
+        """End the body, from whatever thread: who reads it finds the connection broken."""
+        stream = self._response.extensions.get("network_stream")
+        connection = stream.get_extra_info("socket") if stream is not None else None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Transport:

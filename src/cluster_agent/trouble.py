@@ -45,7 +45,7 @@ def _why_not_trusted(cause: ssl.SSLCertVerificationError) -> str:
     if cause.verify_code in {62, 64}:
         return f"its certificate is for another name ({cause.verify_message})"
     if cause.verify_code in {18, 19, 20, 21}:
-        return "its certificate is of an unknown issuer; give the right one as CA file"
+        return "its certificate is of an unknown issuer; give the agent's own certificate as CA file (--ca)"
     return f"its certificate is not trusted ({cause.verify_message})"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+import time
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -46,6 +48,34 @@ def parse_size(text: str) -> int:
     return size
 
 
+def parse_moment(text: str, now: float) -> float:
+    """Unix seconds of the moment in ``text`` on this machine's clock.
+
+    ``18:00`` is the next one, ``2026-11-22`` its first minute, ``2026-11-22 18:00`` that one; ``2h`` is in two
+    hours.
+
+    Raises
+    ------
+    ValueError
+        When it is none of these.
+    """
+    stripped = text.strip()
+    try:
+        if re.fullmatch(r"\d{1,2}:\d{2}", stripped):
+            clock = datetime.datetime.strptime(stripped, "%H:%M").time()
+            day = datetime.datetime.fromtimestamp(now).date()
+            at = datetime.datetime.combine(day, clock).timestamp()
+            later = datetime.datetime.combine(day + datetime.timedelta(days=1), clock).timestamp()
+            return at if at > now else later
+        if re.match(r"\d{4}-", stripped):
+            return datetime.datetime.fromisoformat(stripped).timestamp()
+        return now + parse_duration(stripped)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a moment: write for example 18:00, 2026-11-22 18:00 or 2h"
+        ) from None
+
+
 def format_duration(seconds: float) -> str:
     """``seconds`` as people say it: ``0.4 s``, ``14 s``, ``2 min 5 s``, ``4 h``, ``1 d 6 h``."""
     if seconds < 9.95:
@@ -67,3 +97,11 @@ def format_size(size: float) -> str:
             break
         size /= 1024
     return f"{size:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def format_clock(at: float, now: float) -> str:
+    """The moment ``at`` on this machine's clock: ``14:20 UTC``, on another day ``22 Nov 14:20 UTC``."""
+    there, here = time.localtime(at), time.localtime(now)
+    if there[:3] == here[:3]:
+        return time.strftime("%H:%M %Z", there)
+    return f"{there.tm_mday} {time.strftime('%b %H:%M %Z', there)}"

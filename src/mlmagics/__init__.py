@@ -73,3 +73,8 @@ def unload_ipython_extension(shell: Any) -> None:
     from mlmagics.magics import registry as magics
 
     magics.unload(shell)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where ``jupyter-builder develop`` finds the sidebar; it looks in this package only."""
+    return [{"src": "lab/labextension", "dest": "mlmagics-lab"}]

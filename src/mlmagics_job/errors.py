@@ -21,6 +21,8 @@ _FRAME_BYTES = 900_000
 _NAME_LIMIT = 4096
 #: Whoever raises from here has said it all in the message; the ways into it are no news.
 _OURS = frozenset(("mlmagics_job", "mlmagics", "cluster_agent"))
+#: What the methods of an exception may raise in their turn; one that exits must not make a success of the failure.
+_BROKEN = (Exception, SystemExit)
 
 
 def report(job: Job, error: BaseException) -> None:
@@ -82,7 +84,7 @@ def _missing(error: BaseException) -> dict[str, str]:
             key, text = "path", os.fsdecode(error.filename)
         else:
             return {}
-    except Exception:
+    except _BROKEN:
         return {}  # its class has methods of its own
     return {key: text} if isinstance(text, str) and 0 < len(text) <= _NAME_LIMIT else {}
 
@@ -98,7 +100,7 @@ def _text_of(job: Job, error: BaseException) -> str:
             # Python would shorten the name of the cell at its slash.
             return "%s (%s, line %s)" % (error.msg, job.title, error.lineno)
         return str(error)
-    except Exception as broken:
+    except _BROKEN as broken:
         return "<its text could not be had: %s>" % type(broken).__name__
 
 
@@ -108,7 +110,7 @@ def _by_ipython(job: Job, error: BaseException) -> list[str] | None:
         if shell is None or _has_group(error):
             return None
         lines = shell.lines_of(error)
-    except Exception:
+    except _BROKEN:
         # The process may be in any state by now; the error must get out nevertheless.
         return None
     return list(lines)
@@ -123,7 +125,7 @@ def _by_python(error: BaseException) -> list[str]:
             .rstrip("\n")
             .split("\n")
         )
-    except Exception:
+    except _BROKEN:
         return [type(error).__name__]
 
 

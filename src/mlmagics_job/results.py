@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from mlmagics_job.channel import encode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from mlmagics_job.state import Job
 
+#: The supervisor reads no longer frames.
+_MAX_BYTES = 2**26
 #: Lists and dicts within each other; readers take them apart by recursion.
 _MAX_DEPTH = 100
 #: Python itself reads no longer ones from text.
@@ -27,6 +31,10 @@ class _Refused(Exception):
         self.place = ""
 
 
+class _TooLarge(Exception):
+    """A value has more bytes than can be sent."""
+
+
 def send_all(job: Job) -> None:
     """Send each variable that was asked for: a name without a value that can be kept loses no other."""
     space = job.main.__dict__
@@ -42,22 +50,37 @@ def _frame(name: str, space: dict[str, Any]) -> dict[str, Any]:
     if name not in space:
         return {"type": "result", "name": name, "reason": "the cell made no variable of this name"}
     value = space[name]
-    frame: dict[str, Any] = {"type": "result", "name": name, "kind": type(value).__name__}
+    frame: dict[str, Any] = {"type": "result", "name": name, "kind": "%.200s" % type(value).__name__}
     try:
-        return {**frame, "format": "json", "data": {"application/json": _plain(value, 0)}}
+        kept = {**frame, "format": "json", "data": {"application/json": _plain(value, 0, [_MAX_BYTES])}}
+        if len(encode({**kept, "ack": True})) > _MAX_BYTES:
+            raise _TooLarge
+        return kept
     except _Refused as refused:
         return {**frame, "reason": "%s%.80s %s" % (name, refused.place, refused.why)}
+    except _TooLarge:
+        return {
+            **frame,
+            "reason": "%s has more than 64 MiB as JSON: write it to a file of the project" % name,
+        }
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: Any, depth: int, room: list[int]) -> Any:
     """``value`` in types that JSON has, exactly.
+
+    ``room`` has the bytes that are left: a list that holds itself many times over may grow without end.
 
     Raises
     ------
     _Refused
         When it holds something that JSON cannot.
+    _TooLarge
+        When there is not enough room.
     """
     kind = type(value)
+    room[0] -= len(value) if kind is str else 2
+    if room[0] < 0:
+        raise _TooLarge
     if kind in _SCALARS:
         fault = _fault(value)
         if fault is not None:
@@ -66,30 +89,30 @@ def _plain(value: Any, depth: int) -> Any:
     if kind in (list, tuple) or _is_dict(kind):
         if depth >= _MAX_DEPTH:
             raise _Refused("lies within %d lists and dicts, which is too deep" % depth)
-        return _plain_dict(value, depth) if _is_dict(kind) else _plain_list(value, depth)
+        return (_plain_dict if _is_dict(kind) else _plain_list)(value, depth, room)
     if _is_numpy_scalar(value) and type(value.item()) in _SCALARS:
-        return _plain(value.item(), depth)
+        return _plain(value.item(), depth, room)
     raise _Refused("is of type %s; %s: %s" % (kind.__name__, _KEPT, _advice(kind)))
 
 
-def _plain_list(value: Any, depth: int) -> list[Any]:
+def _plain_list(value: Any, depth: int, room: list[int]) -> list[Any]:
     found: list[Any] = []
     try:
         for item in value:
-            found.append(_plain(item, depth + 1))
+            found.append(_plain(item, depth + 1, room))
     except _Refused as refused:
         refused.place = "[%d]%s" % (len(found), refused.place)
         raise
     return found
 
 
-def _plain_dict(value: Any, depth: int) -> dict[str, Any]:
+def _plain_dict(value: Any, depth: int, room: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in value.items():
         if type(key) is not str or not _is_unicode(key):
             raise _Refused("has the key %.100r; only text can be a key in what is kept" % (key,))
         try:
-            found[key] = _plain(item, depth + 1)
+            found[key] = _plain(item, depth + 1, room)
         except _Refused as refused:
             refused.place = "[%r]%s" % (key, refused.place)
             raise

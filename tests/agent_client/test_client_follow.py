@@ -23,7 +23,7 @@ from wire_server import (
     stream_head,
 )
 
-from cluster_agent.client import AgentClient
+from cluster_agent.client import AgentClient, Hook
 from cluster_agent.errors import (
     AgentError,
     BadCursor,
@@ -35,6 +35,7 @@ from cluster_agent.errors import (
     Unreachable,
 )
 from cluster_agent.protocol import Event, State
+from running import until
 
 LOG = a_log()
 ALL = list(range(1, len(LOG) + 1))
@@ -137,7 +138,6 @@ def test_events_that_are_left_out_are_asked_for_again() -> None:
     [
         pytest.param(reply(b"<h1>Bad Gateway</h1>", "text/html", "502 Bad Gateway"), id="proxy"),
         pytest.param(error_reply("500 Oops", "server_fault", "a fault"), id="fault"),
-        pytest.param(error_reply("503 Wait", "draining", "no"), id="draining"),
         pytest.param(error_reply("429 Wait", "too_many_tries", "slowly"), id="too many tries"),
         pytest.param(reply(b"<h1>Hello</h1>", "text/html"), id="login page"),
         pytest.param(stream_head() + chunk(b"garbage\n"), id="garbage"),
@@ -280,3 +280,53 @@ def test_a_follower_that_stops_gives_its_connection_back() -> None:
         assert next(events).seq == 1
         events.close()
         assert seqs(client.follow(42)) == ALL
+
+
+def test_follow_ends_at_once_when_somebody_hangs_up_and_the_client_goes_on() -> None:
+    """However long the agent would be silent; over TCP, where the connection belongs to the stream alone."""
+    held = threading.Event()
+
+    def answer(request: Request) -> Iterator[bytes]:
+        if request.path.endswith("/7/events"):
+            yield whole_answer(request)
+            return
+        yield stream_head() + chunk(LOG[0])
+        held.wait(30)
+
+    hook = Hook()
+    with WireServer(answer) as server, AgentClient(server.url) as client, ThreadPoolExecutor(1) as pool:
+        seen: list[Event] = []
+        following = pool.submit(collect, seen, client.follow(42, hook=hook))
+        try:
+            until(lambda: seen)
+            hook.hang_up()
+            following.result(10)
+        finally:
+            held.set()
+        assert seqs(seen) == [1]
+        assert list(client.follow(42, hook=hook)) == []
+        assert seqs(client.follow(7)) == ALL
+
+
+def test_follow_hanging_up_after_the_end_leaves_the_connections_of_others_alone() -> None:
+    hook = Hook()
+    with WireServer(lambda request: [whole_answer(request)]) as server, AgentClient(server.url) as client:
+        assert seqs(client.follow(42, hook=hook)) == ALL
+        with_same_connection = client.follow(43)
+        first = next(with_same_connection)
+        hook.hang_up()
+        assert seqs([first, *with_same_connection]) == ALL
+        assert len(server.requests) == 2
+
+
+def test_follow_waits_for_another_connection_no_longer_than_somebody_wants() -> None:
+    hook = Hook()
+    troubles: list[AgentError] = []
+
+    def troubled(error: AgentError) -> None:
+        troubles.append(error)
+        hook.hang_up()
+
+    with AgentClient("http://127.0.0.1:9") as client:
+        assert list(client.follow(42, on_trouble=troubled, hook=hook)) == []
+    assert len(troubles) == 1

@@ -28,7 +28,7 @@ from cluster_agent.supervisor.environment import INHERITED
 from mlmagics.cli.main import _COMMANDS
 from mlmagics.cluster import session
 from mlmagics.errors import ClusterError, UserError
-from mlmagics.magics import attachments, commands, logs, options, registry
+from mlmagics.magics import attachments, config, options, registry, verbs
 from mlmagics.magics.words import LineParser
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -71,7 +71,14 @@ def test_docs_http_has_every_query_parameter() -> None:
 def wire_types() -> dict[str, type[msgspec.Struct]]:
     found = [route.takes for route in ROUTES if route.takes]
     found += [route.gives for route in ROUTES if isinstance(route.gives, type)]
-    found += [protocol.Project, protocol.FileEntry, protocol.TokenInfo]
+    found += [
+        protocol.Limits,
+        protocol.Usage,
+        protocol.Project,
+        protocol.FileEntry,
+        protocol.ResultEntry,
+        protocol.TokenInfo,
+    ]
     return {kind.__name__: kind for kind in found}
 
 
@@ -203,12 +210,9 @@ def test_docs_configuration_has_every_variable() -> None:
 
 PARSERS: dict[str, Callable[[], LineParser]] = {
     "%%NAME: run a cell": lambda: options.cell_parser("%%gpu-box"),
+    "%NAME config: what cells need not say": lambda: config.config_parser("%gpu-box config"),
     "%attachments": attachments.add_parser,
-    "%logs": logs.logs_parser,
-    "%wait": commands.wait_parser,
-    "%jobs": commands.jobs_parser,
-    "%cancel": commands.cancel_parser,
-    "%fetch": commands.fetch_parser,
+    **{f"%{name}": verb.parser for name, verb in verbs.LINE_MAGICS.items()},
 }
 
 
@@ -227,7 +231,7 @@ def test_docs_magics_tell_what_an_option_takes(title: str) -> None:
             code = next(c for c in first_codes(section(MAGICS, title)) if c.split()[0] == flag)
             takes = action.nargs != 0
             assert (len(code.split()) == 2) is takes, code
-            assert ("[" in code.replace("[=VALUE]", "")) is (action.nargs == "?"), code
+            assert ("[" in code.replace("[=VALUE]", "")) is (action.nargs in ("?", "*")), code
 
 
 def test_docs_magics_have_every_magic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +253,7 @@ def test_docs_magics_have_every_magic(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_docs_magics_have_every_verb_of_attachments() -> None:
     documented = {code for code in first_codes(section(MAGICS, "%attachments")) if code.startswith("%")}
-    assert {code.split()[1] for code in documented if " " in code} == set(attachments._VERBS)
+    assert {code.split()[1] for code in documented if " " in code} == set(attachments.verb_parsers())
 
 
 def test_docs_magics_have_every_command() -> None:
@@ -290,4 +294,4 @@ def test_docs_python_has_every_attribute_of_a_job() -> None:
         if "(" in code:
             told = {word.split("=")[0].lstrip("*") for word in code.partition("(")[2].rstrip(")").split(", ")}
             taken = set(inspect.signature(getattr(mlmagics.Job, name)).parameters)
-            assert told - {""} == taken - {"self", "on_trouble", "stop"}, name
+            assert told - {""} == taken - {"self", "on_trouble", "stop", "hook"}, name

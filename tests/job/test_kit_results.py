@@ -78,6 +78,9 @@ def test_numbers_of_numpy_are_kept(cell: Cell) -> None:
         ("m = 'bad \\udce4'", "m has half of a surrogate pair"),
         ("m = 10**5000", "m is an integer of more than 3,900 digits"),
         ("m = []\nm.append(m)", "lies within 100 lists and dicts, which is too deep"),
+        ("m = 'x' * 2**25\nm = [m, m]", "m has more than 64 MiB as JSON: write it to a file"),
+        ("m = '\\0' * 2**24", "m has more than 64 MiB as JSON: write it to a file"),
+        ("m = ['x' * 99]\nfor _ in range(60): m = [m, m]", "m has more than 64 MiB as JSON"),
         ("x = 1", "the cell made no variable of this name"),
     ],
 )

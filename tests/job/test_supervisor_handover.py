@@ -119,7 +119,7 @@ def test_supervisor_takes_no_order_of_another_version(tmp_path, runner_kit):
         assert channel.recv(1) == b""
     os.waitpid(spare.pid, 0)
     assert not JobFolder(order.folder).log.exists()
-    assert "version (99)" in (tmp_path / "supervisors.log").read_text()
+    assert "version 99" in (tmp_path / "supervisors.log").read_text()
 
 
 def test_runner_gets_interrupts_although_whoever_started_the_agent_ignored_them(tmp_path, runner_kit):

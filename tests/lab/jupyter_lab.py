@@ -16,7 +16,7 @@ from typing import Any
 from running import until
 
 PATIENCE_S = 60.0
-_TOKEN = "a-token-for-the-tests"
+TOKEN = "a-token-for-the-tests"
 #: what would get into the way: a toast about news, cells that are not in the page while they are out of sight
 _SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -49,7 +49,7 @@ class JupyterLab:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}",
                  "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0",
-                 f"--IdentityProvider.token={_TOKEN}", f"--ServerApp.root_dir={self.notebooks}",
+                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.notebooks}",
                  "--LabApp.news_url=None", "--LabApp.extension_manager=readonly",
                  "--LabApp.expose_app_in_browser=True"],
                 env={**inherited, **{name: str(path) for name, path in folders.items()}, **env},
@@ -77,7 +77,7 @@ class JupyterLab:
             name = f"{uuid.uuid4().hex[:8]}.ipynb"
             write_notebook(self.notebooks / name, cells)
         notebook = Notebook(page, self.notebooks / name)
-        page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={_TOKEN}&reset")
+        page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={TOKEN}&reset")
         notebook.ready()
         return notebook
 

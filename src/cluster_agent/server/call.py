@@ -15,6 +15,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
+from cluster_agent import __version__
 from cluster_agent.errors import BadRequest, TooLarge
 from cluster_agent.protocol import Role
 from cluster_agent.server.auth import Caller
@@ -25,6 +26,31 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 #: A reader that takes nothing for so long is cut off.
 SEND_S = 60.0
+#: So much of a body has so long to come in.
+_BODY_PART_BYTES, _BODY_PART_S = 65536, 30.0
+
+
+class Patience:
+    """Ends the connection of a body that comes in too slowly; made when it begins."""
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self._give_up = give_up
+        self._left = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.take(0)
+
+    def take(self, count: int) -> None:
+        """Take note that ``count`` bytes have come."""
+        self._left -= count
+        if self._left <= 0:
+            self.end()
+            self._left = _BODY_PART_BYTES
+            self._timer = asyncio.get_running_loop().call_later(_BODY_PART_S, self._give_up)
+
+    def end(self) -> None:
+        """Nothing more is waited for."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class Sink(Protocol):
@@ -203,7 +229,7 @@ def _blame(text: str) -> tuple[str, str | None]:
     name = place.rstrip("`").lstrip(".").replace("[...]", "") or None
     if unknown := re.match(r"Object contains unknown field `(.+)`", message):
         name = f"{name}.{unknown[1]}" if name else unknown[1]
-        return f"there is no field {name!r} (a newer client than agent?)", name
+        return f"this agent ({__version__}) knows no field {name!r}: is it older than what sent it?", name
     if missing := re.match(r"Object missing required field `(.+)`", message):
         return f"the field {missing[1]!r} is missing", missing[1]
     return (f"{name}: {message}" if name else message), name

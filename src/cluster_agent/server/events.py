@@ -10,8 +10,8 @@ import asyncio
 import time
 
 from cluster_agent.errors import BadCursor, BeyondEnd, Gone, NotFound, Unauthorized
+from cluster_agent.jobs.places import Place
 from cluster_agent.jobs.records import JobRecord
-from cluster_agent.jobs.scheduling import Place
 from cluster_agent.log.follow import LogReader
 from cluster_agent.log.format import output_bytes, parse_head
 from cluster_agent.protocol import HEARTBEAT_S, Cursor, Event, State, decode_event, encode
@@ -22,6 +22,8 @@ from cluster_agent.server.jobs import job_of
 NDJSON = "application/x-ndjson"
 _BINARY = "application/octet-stream"
 _CHUNK = 262144
+#: Decoded at once: so short that others have their turn in between.
+_PIECE = 65536
 
 
 async def events(call: Call) -> None:
@@ -40,7 +42,8 @@ async def events(call: Call) -> None:
         try:
             if follow:
                 await _wait_for_log(call, record, reader)
-            await _send_log(call, record.job_id, reader, offset, follow=follow)
+            with call.agent.reading.following():
+                await _send_log(call, record.job_id, reader, offset, follow=follow)
         except Unauthorized:
             return  # the stream ends here; who comes back for the rest is told why
 
@@ -50,7 +53,7 @@ async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, 
     check = _Check(call)
     while True:
         check.again()
-        chunk = reader.read(offset, _CHUNK)
+        chunk = reader.read(offset, call.agent.reading.share(_CHUNK))
         if chunk:
             offset += len(chunk)
             if await _send_lines(call, job_id, chunk):
@@ -99,7 +102,7 @@ async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> Non
     while not reader.path.exists():
         check.again()
         change = call.agent.dispatcher.change
-        place = call.agent.dispatcher.places().get(record.job_id)
+        place = call.agent.dispatcher.place(record.job_id)
         if place is None:
             return  # it is being started
         if place != told:
@@ -110,6 +113,7 @@ async def _wait_for_log(call: Call, record: JobRecord, reader: LogReader) -> Non
                 state=State.QUEUED,
                 position=place.position,
                 waiting_for=place.reason,
+                starts_by=place.starts_by,
             )
             await call.send(encode(line) + b"\n")
         try:
@@ -155,7 +159,7 @@ async def output(call: Call) -> None:
             call.start(_BINARY, {"Accept-Ranges": "bytes"})
             await _send_stream(call, reader, stream, 0, None)
             return
-        size = await asyncio.to_thread(_stream_size, reader, stream)
+        size = await _stream_size(call, reader, stream)
         first, last = byte_range(header, size)
         headers = {
             "Accept-Ranges": "bytes",
@@ -168,9 +172,9 @@ async def output(call: Call) -> None:
 
 async def _send_stream(call: Call, reader: LogReader, stream: str, first: int, last: int | None) -> None:
     position, offset = 0, 0
-    while chunk := reader.read(offset, _CHUNK):
+    while chunk := reader.read(offset, _PIECE):
         offset += len(chunk)
-        data = await asyncio.to_thread(_stream_bytes, chunk, stream)
+        data = await call.agent.reading.work(_stream_bytes, chunk, stream)
         low = max(0, first - position)
         high = len(data) if last is None else min(len(data), last + 1 - position)
         if low < high:
@@ -180,12 +184,15 @@ async def _send_stream(call: Call, reader: LogReader, stream: str, first: int, l
             return
 
 
-def _stream_size(reader: LogReader, stream: str) -> int:
+async def _stream_size(call: Call, reader: LogReader, stream: str) -> int:
     """Bytes that the log holds of the stream."""
+    last = await call.agent.reading.work(reader.last_event)
+    if last is not None and last.type == "ended" and not (last.events or {}).get("dropped"):
+        return last.streams[stream].bytes if last.streams and stream in last.streams else 0
     size, offset = 0, 0
-    while chunk := reader.read(offset, _CHUNK):
+    while chunk := reader.read(offset, _PIECE):
         offset += len(chunk)
-        size += len(_stream_bytes(chunk, stream))
+        size += len(await call.agent.reading.work(_stream_bytes, chunk, stream))
     return size
 
 

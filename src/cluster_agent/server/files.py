@@ -12,8 +12,8 @@ from cluster_agent.content.beneath import resolve
 from cluster_agent.content.upload import Upload, entry, told
 from cluster_agent.errors import BadRequest, BeyondEnd
 from cluster_agent.folder import JobFolder
-from cluster_agent.log.follow import LogReader
-from cluster_agent.protocol import Event, FileEntry, FileList, decode_event
+from cluster_agent.log.follow import events_of
+from cluster_agent.protocol import Event, FileEntry, FileList
 from cluster_agent.server.call import Call, Reply, Sink
 from cluster_agent.server.jobs import job_of
 
@@ -28,7 +28,7 @@ async def read(call: Call) -> FileList | None:
     if info.type == "directory" or call.flag("list"):
         return FileList(files=await asyncio.to_thread(call.agent.projects.list, project, path))
     file, info = await asyncio.to_thread(call.agent.projects.open_read, project, path)
-    await _send_file(call, file, info)
+    await send_file(call, file, info)
     return None
 
 
@@ -72,14 +72,7 @@ async def list_left(call: Call) -> FileList:
 
 
 def _left(folder: JobFolder) -> list[FileEntry]:
-    found: list[FileEntry] = []
-    offset = 0
-    with LogReader(folder.log) as reader:
-        while chunk := reader.read(offset):
-            offset += len(chunk)
-            lines = (line for line in chunk.splitlines() if b'"type":"file"' in line[:120])
-            found += [_entry_of(decode_event(line)) for line in lines]
-    return found
+    return [_entry_of(event) for event in events_of(folder.log, "file")]
 
 
 def _entry_of(event: Event) -> FileEntry:
@@ -90,11 +83,12 @@ async def read_left(call: Call) -> None:
     """A file that the job left in its working folder."""
     record = await job_of(call)
     work = call.agent.dispatcher.folder_of(record.job_id).work
-    file, info = await asyncio.to_thread(_open_left, work, call.args["path"])
-    await _send_file(call, file, info)
+    file, info = await asyncio.to_thread(open_left, work, call.args["path"])
+    await send_file(call, file, info)
 
 
-def _open_left(work: Path, path: str) -> tuple[BinaryIO, FileEntry]:
+def open_left(work: Path, path: str) -> tuple[BinaryIO, FileEntry]:
+    """The regular file at ``path`` below ``work``, open, and its entry; no link leads out."""
     with told(path), resolve(work, path, follow=False, root_may_be_link=False) as place:
         file = os.fdopen(place.open_file(), "rb")
         return file, entry(path, os.fstat(file.fileno()))
@@ -107,11 +101,12 @@ async def read_blob(call: Call) -> None:
     if not re.fullmatch(r"[0-9a-f]{64}", name):
         raise BadRequest(f"{name[:64]!r} is not a SHA-256", field="sha256")
     path = call.agent.dispatcher.folder_of(record.job_id).blobs / name
-    file, info = await asyncio.to_thread(_open_left, path.parent, name)
-    await _send_file(call, file, info)
+    file, info = await asyncio.to_thread(open_left, path.parent, name)
+    await send_file(call, file, info)
 
 
-async def _send_file(call: Call, file: BinaryIO, info: FileEntry) -> None:
+async def send_file(call: Call, file: BinaryIO, info: FileEntry, content_type: str = _BINARY) -> None:
+    """Send an open file, or the Range of it that is asked for, and close it."""
     with file:
         first, last = byte_range(call.headers.get("Range"), info.size)
         headers = {
@@ -122,7 +117,7 @@ async def _send_file(call: Call, file: BinaryIO, info: FileEntry) -> None:
         partial = "Range" in call.headers
         if partial:
             headers["Content-Range"] = f"bytes {first}-{last}/{info.size}"
-        call.start(_BINARY, headers, status=206 if partial else 200)
+        call.start(content_type, headers, status=206 if partial else 200)
         file.seek(first)
         left = last + 1 - first
         while left and (data := await asyncio.to_thread(file.read, min(left, _CHUNK))):

@@ -16,6 +16,7 @@ from mlmagics.cli.terminal import tell
 from mlmagics.cluster.session import current
 from mlmagics.display.watch import StoppedWatching
 from mlmagics.errors import BadValue, UserError
+from mlmagics.job.submitting import SubmitInterrupted
 from mlmagics.magics.words import HelpAskedFor, WrongUse, nearest
 
 _COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except StoppedWatching as stopped:
         tell(f"\n{stopped.message}")
+        return 130
+    except SubmitInterrupted as stopped:
+        tell(f"\nmlmagics: {stopped.message}")
         return 130
     except UserError as error:
         tell(f"mlmagics: {error.message}")

@@ -20,6 +20,7 @@ from mlmagics.display.watch import StoppedWatching
 from mlmagics.errors import BadValue
 from mlmagics.job.handle import Job
 from mlmagics.job.preflight import check_source, newer_python
+from mlmagics.job.submitting import sending
 from mlmagics.magics.again import resubmit_parser, sent_again
 from mlmagics.magics.cells import resources_line
 from mlmagics.magics.config import defaults_of
@@ -51,20 +52,21 @@ def run(given: Sequence[str]) -> int:
         session.attachment(cluster).python_version, sys.version_info[:2]
     )
     check_source(source, syntax=syntax, what="standard input" if found.file == "-" else found.file)
-    job = api.submit(
-        source,
-        cluster,
-        name=options.name or ("" if found.file == "-" else Path(found.file).name[:100]),
-        project=options.project,
-        gpus=options.gpus,
-        cpus=options.cpus,
-        memory=options.memory_bytes,
-        timeout=options.timeout_s,
-        grace=options.grace_s,
-        priority=options.priority,
-        env=options.env,
-        check=options.check,
-    )
+    with sending("mlmagics jobs"):
+        job = api.submit(
+            source,
+            cluster,
+            name=options.name or ("" if found.file == "-" else Path(found.file).name[:100]),
+            project=options.project,
+            gpus=options.gpus,
+            cpus=options.cpus,
+            memory=options.memory_bytes,
+            timeout=options.timeout_s,
+            grace=options.grace_s,
+            priority=options.priority,
+            env=options.env,
+            check=options.check,
+        )
     return _show(job, options)
 
 
@@ -73,7 +75,8 @@ def resubmit(given: Sequence[str]) -> int:
     parser = resubmit_parser("mlmagics resubmit")
     found = parser.read(given)
     old = api.find(found.job)
-    job, options = sent_again(old, found, chosen(found, os.environ, SEEN))
+    with sending("mlmagics jobs"):
+        job, options = sent_again(old, found, chosen(found, os.environ, SEEN))
     tell(f"The cell of {old.ref} again")
     return _show(job, options)
 

@@ -177,7 +177,7 @@ def _line(error: AgentError, cluster: str, what: str) -> str:
         )
     if isinstance(error, NotFound) and what:
         return f"{cluster} has no {what} of yours"
-    if isinstance(error, Gone) and what:
+    if isinstance(error, Gone) and what and not error.nearest:
         return f"{what} was on {cluster} and has been deleted"
     if isinstance(error, BadRequest) and error.field in _ASKED_FOR:
         asked = _ASKED_FOR[error.field]

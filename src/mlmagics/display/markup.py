@@ -2,8 +2,9 @@
 
 No parser is asked, as browsers read broken markup in their own ways and there are many of these. Instead every
 ``<`` in the text has to begin a tag of a known kind with known attributes, written without any oddity; then it
-does not matter in what state a browser is when it comes to it. Styles may say what they like: no browser runs
-anything in them. What is refused is not lost: it is shown in a frame that is shut off from the page.
+does not matter in what state a browser is when it comes to it. Styles run nothing; those that leave their place to
+cover the page, or could tell what is on it to another host, are refused. What is refused is not lost: it is shown in
+a frame that is shut off from the page.
 """
 
 from __future__ import annotations
@@ -36,13 +37,16 @@ _METADATA = frozenset(
 )
 _TAGS = _HTML_TAGS | _SVG_TAGS | _METADATA
 
-_NAME = r"[A-Za-z_][\w:.-]*"
+_NAME = r"[A-Za-z_][A-Za-z0-9_:.-]*"
+# What HTML takes for space; to Python's own classes more is space, so that a value would seem to end too early.
+_S = r"[ \t\n\r\f]"
 _ATTRIBUTE = re.compile(
-    rf"\s+({_NAME})(?:\s*=\s*(?:\"([^\"<>]*)\"|'([^'<>]*)'|([^\s\"'=<>`]+(?<!/))))?(?=\s|/?>)"
+    rf"{_S}+({_NAME})(?:{_S}*={_S}*(?:\"([^\"<>]*)\"|'([^'<>]*)'|([^\s\"'=<>`]+(?<!/))))?(?={_S}|/?>)"
 )
 _TAG = re.compile(
-    rf"<({_NAME})((?:\s+{_NAME}(?:\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'=<>`]+(?<!/)))?(?=\s|/?>))*)\s*/?>"
-    rf"|</({_NAME})\s*>"
+    rf"<({_NAME})((?:{_S}+{_NAME}(?:{_S}*={_S}*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'=<>`]+(?<!/)))?(?={_S}|/?>))*)"
+    rf"{_S}*/?>"
+    rf"|</({_NAME}){_S}*>"
     r"|<!--(?:(?!--)[^<>])*-->|<!DOCTYPE[^<>\[\]]*>|<\?xml[^<>]*\?>|<(?=[\s\d=]|$)"
 )
 #: Beside all that begin with "on": these load, submit, or are read by programs of the page, such as JupyterLab's own.
@@ -56,6 +60,11 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 _MEDIA = re.compile(r"data:(?:image/(?:png|jpeg|gif|webp|svg\+xml)|audio/[\w.+-]+|video/[\w.+-]+)[;,]")
 _INVISIBLE = re.compile(r"[\x00-\x20\x7f-\x9f]")
 _RUNNING = re.compile(r"(?:javascript|vbscript|livescript|data):")
+# Of a style: what is placed on the page and not in the output; what can be written so that it is not seen here.
+_PLACED = re.compile(r"\\|(?<!table-layout:)(?<![a-z-])fixed(?![a-z-])")
+# Of a style sheet: what loads something; rules could make that depend on what stands in the page.
+_LOADING = re.compile(r"@import|image-set|src\(|url\((?![\"']?(?:#|data:image/))")
+_SPACES = re.compile(r"[\x00-\x20]+")
 _LATEX = re.compile(
     r"\\(?:href|url|require|unicode|class|cssId|style|html\w*|data|includegraphics|input|def)\b"
 )
@@ -69,7 +78,7 @@ def is_inert(markup: str) -> bool:
         if tag is None or not _harmless(tag):
             return False
         position = markup.find("<", tag.end())
-    return True
+    return _keeps_to_itself(markup)
 
 
 def is_inert_markdown(text: str) -> bool:
@@ -93,9 +102,25 @@ def _harmless(tag: re.Match[str]) -> bool:
             return False
         if key in _ADDRESSES and not _leads_nowhere_bad(name, value):
             return False
+        if key == "style" and _PLACED.search(_rules(value)):
+            return False
+        if key == "name" and name not in {"a", "input"}:
+            return False  # `document.cookie` is then a picture of this name, and the page can save nothing any more
         if name == "input" and key == "type" and value.lower() not in {"checkbox", "radio"}:
             return False
     return True
+
+
+def _keeps_to_itself(markup: str) -> bool:
+    """Whether the style sheets in ``markup`` neither cover the page nor load anything."""
+    lower = markup.lower()
+    start, end = lower.find("<style"), lower.rfind("</style")
+    sheet = _rules(markup[start : end if end > start else None]) if start >= 0 else ""
+    return not _PLACED.search(sheet) and not _LOADING.search(sheet)
+
+
+def _rules(style: str) -> str:
+    return _SPACES.sub("", html.unescape(style)).lower()
 
 
 def _leads_nowhere_bad(tag: str, value: str) -> bool:

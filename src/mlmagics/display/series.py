@@ -21,7 +21,7 @@ _MAX_NAME = 80
 _MAX_LINE = 4000
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf)"
-_ROUND = re.compile(r"\[(\d{1,15})\]\t+(.+?)\s*")
+_ROUND = re.compile(r"\[(\d{1,15})\]\t+([^\t].*)")
 # `train-rmse:0.45`, of cross-validation `train-rmse:0.45+0.01`, `valid_0's l2: 0.3`, `cv_agg's valid l2: 0.3 + 0.01`
 _SCORE = re.compile(rf"([^\W\d][^\t:]{{0,{_MAX_NAME}}}?)\s*:\s*({_NUMBER})(?:\s*\+\s*{_NUMBER})?")
 _LOGGED = re.compile(rf"'([^']{{1,{_MAX_NAME}}})': '?({_NUMBER})'?(?=[,}}])")
@@ -174,7 +174,7 @@ def _place(point: Point) -> tuple[float, float]:
 
 
 def _told(line: str) -> Iterator[tuple[str, float, float, str]]:
-    evaluation = _ROUND.fullmatch(line) if line[:1] == "[" else None
+    evaluation = _ROUND.fullmatch(line.rstrip()) if line[:1] == "[" else None
     if evaluation:
         parts = [_SCORE.fullmatch(part.strip()) for part in evaluation[2].split("\t")]
         for part in parts if all(parts) else ():

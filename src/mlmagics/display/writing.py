@@ -101,6 +101,12 @@ class Canvas:
         """A line of our own, on a line of its own."""
         self._write(self._break("stdout") + line + "\n")
 
+    def own(self, bundle: dict[str, Any]) -> None:
+        """A display of our own; a terminal has no place for it."""
+        if self._kernel:
+            self._erase_status()
+            self._publish(bundle, {}, "own", update=False)
+
     def apply(self, change: Change) -> None:
         """Make ``change`` visible."""
         if isinstance(change, Write):

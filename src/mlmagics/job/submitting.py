@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import keyword
+import contextlib
 import os
 import sys
 import time
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -18,10 +17,29 @@ from cluster_agent.units import parse_duration, parse_size
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
-from mlmagics.errors import BadValue
+from mlmagics.errors import BadValue, UserError
 from mlmagics.job.functions import source_of
 from mlmagics.job.handle import Job
 from mlmagics.job.preflight import check_source, newer_python
+from mlmagics.job.variables import variable_name
+
+
+class SubmitInterrupted(UserError):
+    """The sending of a cell was interrupted; its job may exist."""
+
+    code = "submit_interrupted"
+
+
+@contextlib.contextmanager
+def sending(jobs: str = "%jobs") -> Iterator[None]:
+    """Turn an interrupt before the answer to a submit into the line that says where its job is, if there is one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SubmitInterrupted(
+            f"interrupted before the cluster had answered: {jobs} shows the job if it was accepted. The same cell, run "
+            "again, is taken for it and does not run twice"
+        ) from None
 
 
 def submit(
@@ -165,12 +183,12 @@ def result_names(names: str | Iterable[str]) -> list[str]:
     BadValue
         When one cannot be the name of a variable.
     """
-    parts = names.split(",") if isinstance(names, str) else names
-    # Python takes some letters for others in names
-    found = dict.fromkeys(unicodedata.normalize("NFKC", part.strip()) for part in parts)
-    for name in found:
-        if not name.isidentifier() or keyword.iskeyword(name):
-            raise BadValue(f"--fetch: {name!r} cannot be the name of a variable", field="fetch")
+    found: dict[str, None] = {}
+    for part in names.split(",") if isinstance(names, str) else names:
+        name = variable_name(part.strip())
+        if name is None:
+            raise BadValue(f"--fetch: {part.strip()!r} cannot be the name of a variable", field="fetch")
+        found[name] = None
     return list(found)
 
 

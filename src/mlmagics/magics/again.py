@@ -11,7 +11,7 @@ from typing import Any
 from mlmagics.display.place import place_of, waiting_s
 from mlmagics.job.handle import Job
 from mlmagics.job.references import find
-from mlmagics.job.submitting import submit_again
+from mlmagics.job.submitting import sending, submit_again
 from mlmagics.magics.cells import show, watched_in
 from mlmagics.magics.options import CELL_IS_SEEN, CellOptions, add_job_options, add_result_options, chosen
 from mlmagics.magics.words import LineParser
@@ -44,7 +44,8 @@ def resubmit(shell: Any, line: str) -> None:
     options = chosen(found, os.environ, CELL_IS_SEEN)
     wait_s = waiting_s(options.wait_s, place_of(shell))
     old = find(found.job)
-    job, options = sent_again(old, found, options)
+    with sending():
+        job, options = sent_again(old, found, options)
     show(watched_in(shell), job, options, wait_s, repeats=old.ref)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from cluster_agent.protocol import ACTIVE, State
 from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.units import format_duration, format_size
+from mlmagics.display.card import charts_bundle
 from mlmagics.display.live import EndLines, LiveCard
 from mlmagics.display.place import LINGER_S, Place, place_of, waiting_s
 from mlmagics.display.view import View
@@ -18,7 +19,7 @@ from mlmagics.display.watch import Watch, files_line, stoppable
 from mlmagics.display.writing import Canvas
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job
-from mlmagics.job.submitting import submit
+from mlmagics.job.submitting import sending, submit
 from mlmagics.magics.config import defaults_of
 from mlmagics.magics.options import CellOptions, cell_options
 from mlmagics.magics.pending import Pending
@@ -73,21 +74,22 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
     line, source = joined(line, cell)
     options = cell_options(f"%%{cluster}", line, os.environ, defaults_of(cluster))
     wait_s = waiting_s(options.wait_s, place_of(shell))
-    job = submit(
-        source,
-        cluster,
-        name=options.name,
-        project=options.project,
-        gpus=options.gpus,
-        cpus=options.cpus,
-        memory=options.memory_bytes,
-        timeout=options.timeout_s,
-        grace=options.grace_s,
-        priority=options.priority,
-        env=options.env,
-        fetch=options.fetch or (),
-        check=options.check,
-    )
+    with sending():
+        job = submit(
+            source,
+            cluster,
+            name=options.name,
+            project=options.project,
+            gpus=options.gpus,
+            cpus=options.cpus,
+            memory=options.memory_bytes,
+            timeout=options.timeout_s,
+            grace=options.grace_s,
+            priority=options.priority,
+            env=options.env,
+            fetch=options.fetch or (),
+            check=options.check,
+        )
     show(watched, job, options, wait_s)
 
 
@@ -148,6 +150,9 @@ class _Cell:
             self._leave(feed, watch, wait_s - LINGER_S)
 
     def _ended(self, view: View) -> None:
+        charts = charts_bundle(view)
+        if charts:
+            self.canvas.own(charts)
         left = files_line(view, self.job.ref)
         if left:
             self.canvas.line(left)

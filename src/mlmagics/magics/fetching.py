@@ -15,6 +15,7 @@ from mlmagics.job.download import copy_files
 from mlmagics.job.handle import Job
 from mlmagics.job.references import find
 from mlmagics.job.results import decode, described, entry_of, not_kept
+from mlmagics.job.variables import variable_name
 from mlmagics.magics.cells import watched_in
 from mlmagics.magics.words import LineParser, WrongUse
 
@@ -89,7 +90,7 @@ def _renamed(words: Sequence[str]) -> list[tuple[str, str]]:
             del parts[:2]
         if not name.isidentifier():
             raise WrongUse(f"%fetch: {name!r} is not a variable; for files say so: %fetch JOB {name} --files")
-        if not new.isidentifier():
+        if variable_name(new) is None:
             raise WrongUse(f"%fetch: {name} as {new!r}: that cannot be the name of a variable")
         found.append((name, new))
     return found

@@ -87,9 +87,9 @@ def _show(shell: Any, job: Job, options: argparse.Namespace) -> None:
     view = _draw(job, canvas, tail=options.tail, follow=not options.no_follow)
     if view.done:
         # of a part of the log there would be a part of the metrics
-        charts = charts_bundle(view) if place is Place.NOTEBOOK and options.tail is None else None
+        charts = charts_bundle(view) if options.tail is None else None
         if charts:
-            shell.display_pub.publish(charts)
+            canvas.own(charts)
         _show_end(job, view, canvas, above=was_done)
 
 

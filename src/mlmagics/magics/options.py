@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from cluster_agent.protocol import Priority
 from cluster_agent.units import parse_duration, parse_size
+from mlmagics.job.variables import variable_name
 from mlmagics.magics.defaults import inherited
 from mlmagics.magics.words import LineParser, WrongUse, words
 
@@ -222,12 +222,10 @@ def _fetched(names: list[str] | None, as_var: str | None) -> tuple[str, ...] | N
 
 
 def _identifier(text: str) -> str:
-    import keyword
-
-    if not text.isidentifier() or keyword.iskeyword(text):
+    name = variable_name(text)
+    if name is None:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of a variable")
-    # as Python reads names
-    return unicodedata.normalize("NFKC", text)
+    return name
 
 
 def _variable(text: str, environ: Mapping[str, str], seen: str) -> tuple[str, str]:

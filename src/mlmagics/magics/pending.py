@@ -148,7 +148,8 @@ class Pending:
 
     def _before_cell(self, info: Any) -> None:
         if not self._cells:
-            self._between_cells()
+            # the cell may need what will not come, which says so then
+            self._between_cells(tell_missing=False)
         self._cells.append(info.raw_cell)
 
     def _after_cell(self, result: Any) -> None:
@@ -161,11 +162,11 @@ class Pending:
             self._between_cells()
             self._deleted.clear()
 
-    def _between_cells(self) -> None:
+    def _between_cells(self, *, tell_missing: bool = True) -> None:
         self._notice()
         for awaited in dict.fromkeys(pending.awaited for pending in self._names.values()):
             if awaited.decided:
-                self._deliver(awaited)
+                self._deliver(awaited, tell_missing=tell_missing)
 
     def _notice(self) -> None:
         """Drop the names that the notebook has given another meaning."""
@@ -185,7 +186,7 @@ class Pending:
                 say(f"{name} was deleted here, so the value from {ref} does not come {again}")
             self._drop(name)
 
-    def _deliver(self, awaited: Awaited) -> None:
+    def _deliver(self, awaited: Awaited, *, tell_missing: bool = True) -> None:
         arrived = []
         for name, pending in [*self._names.items()]:
             if pending.awaited is not awaited or not self._is_placeholder(name):
@@ -194,7 +195,7 @@ class Pending:
                 self._shell.user_ns[name] = awaited.values[name]
                 arrived.append(f"{name} ({described(awaited.values[name])})")
                 self._drop(name)
-            elif name in awaited.missing and name not in awaited.told:
+            elif tell_missing and name in awaited.missing and name not in awaited.told:
                 awaited.told.add(name)
                 say(awaited.missing[name])
         if arrived:
@@ -243,6 +244,7 @@ class Pending:
             if awaited.failed is not None:
                 _stop(f"{name} was not made{give_back}: {awaited.failed.message}")
             if name in awaited.missing:
+                awaited.told.add(name)
                 _stop(f"{awaited.missing[name]}{give_back}")
 
     # --- one name ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ const MAX_NAME = 80;
 const MAX_LINE = 4000;
 
 const NUMBER = String.raw`[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf)`;
-const ROUND = /^\[(\d{1,15})\]\t+(.+?)\s*$/;
+const ROUND = /^\[(\d{1,15})\]\t+([^\t].*)$/;
 /* `train-rmse:0.45`, of cross-validation `train-rmse:0.45+0.01`, `valid_0's l2: 0.3` */
 const SCORE = new RegExp(String.raw`^([\p{L}_][^\t:]{0,${MAX_NAME}}?)\s*:\s*(${NUMBER})(?:\s*\+\s*${NUMBER})?$`, "u");
 const LOGGED = new RegExp(String.raw`'([^']{1,${MAX_NAME}})': '?(${NUMBER})'?(?=[,}])`, "g");
@@ -134,7 +134,7 @@ function told(line) {
 }
 
 function evaluation(line) {
-  const round = ROUND.exec(line);
+  const round = ROUND.exec(line.trimEnd());
   if (!round) return [];
   const parts = round[2].split("\t").map((part) => SCORE.exec(part.trim()));
   return parts.every(Boolean) ? parts.map(([, name, value]) => [name, numberOf(value), Number(round[1]), "round"]) : [];

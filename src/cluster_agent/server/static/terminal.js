@@ -216,6 +216,8 @@ export function drawRuns(node, runs) {
       const span = document.createElement("span");
       span.className = style.classes;
       span.style.color = style.color;
+      // for a style sheet that brings colours nearer to those of a theme
+      if (style.color) span.style.setProperty("--own", style.color);
       span.style.backgroundColor = style.background;
       span.textContent = text;
       return span;

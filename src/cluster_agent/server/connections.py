@@ -1,0 +1,111 @@
+"""The web server with bounds: how many connections there are, in all and of one address, and how long a dead one lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream, StreamClosedError
+
+from cluster_agent.errors import TooBusy
+from cluster_agent.protocol import ErrorBody, ErrorReply, encode
+
+#: Nothing of what was sent has arrived for so long, or nobody has made room for it: the other side is gone.
+_GONE_S = 18
+#: What the kernel holds for a reader who makes no room, beside what is under way.
+_UNSENT_BYTES = 131072
+_OPTIONS = (
+    ("TCP_KEEPIDLE", 10),
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", _GONE_S * 1000),
+    ("TCP_NOTSENT_LOWAT", _UNSENT_BYTES),
+)
+#: Who is refused may take so long to read why; beyond this number of them nobody is told.
+_TOLD_S = 2.0
+_MAX_TOLD = 100
+
+
+class BoundedServer(HTTPServer):
+    """A tornado server that takes so many connections and tells the others why not."""
+
+    def initialize(  # type: ignore[override]
+        self, *args: Any, most: int, most_of_one: int, **kwargs: Any
+    ) -> None:
+        """Called by the constructor.
+
+        Parameters
+        ----------
+        most
+            Connections in all.
+        most_of_one
+            Those of one address.
+        """
+        self._most, self._most_of_one = most, most_of_one
+        self._of: Counter[str] = Counter()
+        self._refused: set[asyncio.Task[None]] = set()
+        super().initialize(*args, **kwargs)
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Take a connection, or refuse it."""
+        peer = str(address[0])
+        _bound(stream.socket)
+        if self._of.total() >= self._most:
+            self._refuse(stream, f"the agent has {self._most} connections, which is all that it takes")
+        elif self._of[peer] >= self._most_of_one:
+            self._refuse(
+                stream, f"{peer} has {self._most_of_one} connections to the agent, which is the limit"
+            )
+        else:
+            self._of[peer] += 1
+            super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: Any) -> None:
+        """A connection has ended."""
+        peer = str(server_conn.context.address[0])
+        self._of[peer] -= 1
+        if not self._of[peer]:
+            del self._of[peer]
+        super().on_close(server_conn)
+
+    def _refuse(self, stream: IOStream, why: str) -> None:
+        if len(self._refused) >= _MAX_TOLD:
+            stream.close()
+            return
+        task = asyncio.ensure_future(_tell(stream, f"{why}; try again in a moment (setting max_connections)"))
+        self._refused.add(task)
+        task.add_done_callback(self._refused.discard)
+
+
+async def _tell(stream: IOStream, why: str) -> None:
+    """Answer without having read the request, and see that the answer is read."""
+    body = encode(ErrorReply(error=ErrorBody(code=TooBusy.code, message=why)))
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        f"Retry-After: 2\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    timer = asyncio.get_running_loop().call_later(_TOLD_S, stream.close)
+    try:
+        await stream.write(head.encode() + body)
+        stream.socket.shutdown(socket.SHUT_WR)
+        while True:
+            # to its end, for a close with unread bytes would take the answer back
+            await stream.read_bytes(65536, partial=True)
+    except (StreamClosedError, OSError):
+        pass
+    finally:
+        timer.cancel()
+        stream.close()
+
+
+def _bound(connection: socket.socket) -> None:
+    """Find out when the other side is gone, and hold little for it."""
+    if connection.family == socket.AF_UNIX:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _OPTIONS:
+        if (option := getattr(socket, name, None)) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)

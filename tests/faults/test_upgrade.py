@@ -1,0 +1,152 @@
+"""An agent is replaced by a newer one while jobs run, and by an older one; clients of another age come along."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import httpx
+import pytest
+from broken import copy_package
+from disks import refused_start
+
+from cluster_agent.errors import BadRequest
+from cluster_agent.protocol import State, Submit
+from running import text_of, until, wait_ended
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+#: The states of the product that were handed out; jobs that they started must be adopted.
+HANDED_OUT = ["9bef306"]
+
+CHATTY = """
+import hashlib, os, time
+digest, i = hashlib.sha256(), 0
+while not os.path.exists({go!r}):
+    line = b"%d " % i + bytes(range(256)) + b"\\n"
+    os.write(1, line)
+    digest.update(line)
+    i += 1
+    time.sleep(0.002)
+open("digest", "w").write(digest.hexdigest())
+"""
+
+
+@pytest.fixture(scope="module", params=HANDED_OUT)
+def former(request, tmp_path_factory):
+    """The interpreter of a former state of the packages."""
+    folder = tmp_path_factory.mktemp("former")
+    command = ["git", "-C", REPOSITORY, "archive", "--format=tar", request.param, "src"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    if done.returncode:
+        pytest.skip(f"this copy has no history: {done.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder / "state", filter="data")
+    return copy_package(folder / "copy", source=folder / "state" / "src")
+
+
+def test_a_newer_agent_takes_over_the_jobs_of_a_former_one(former, make_agent, tmp_path):
+    old = make_agent(tmp_path / "home", "--gpus", "1", python=former)
+    old.start()
+    client = old.client()
+    ended = client.submit(Submit(source="print('before')"), "ended")
+    wait_ended(client, ended.job_id)
+    go = tmp_path / "go"
+    running = client.submit(Submit(source=CHATTY.format(go=str(go)), env={"A": "1"}), "running")
+    waiting = client.submit(Submit(source="import os\nprint(os.environ['B'])", env={"B": "2"}), "waiting")
+    cancelled = client.submit(Submit(source="1"), "cancelled")
+    until(lambda: len(list(client.events(running.job_id))) > 5)
+    seen = list(client.events(running.job_id))
+    client.extend(running.job_id, 60)
+    old.stop()
+    new = make_agent(tmp_path / "home", "--gpus", "1")
+    new.start()
+    client = new.client()
+    assert client.job(running.job_id).state is State.RUNNING
+    assert client.submit(Submit(source="print('before')"), "ended").job_id == ended.job_id
+    assert text_of(list(client.events(ended.job_id))) == "before\n"
+    client.cancel(cancelled.job_id)
+    more = client.follow(running.job_id, after=f"{running.log_tag}.{seen[-1].seq}")
+    seen.append(next(more))
+    go.touch()
+    seen += [event for event in more if event.seq is not None]
+    assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
+    job = wait_ended(client, running.job_id)
+    assert (job.state, job.complete) == (State.SUCCEEDED, True)
+    assert seen[-1].streams["stdout"].sha256 == b"".join(client.job_file(job.job_id, "digest")).decode()
+    assert wait_ended(client, waiting.job_id).state is State.SUCCEEDED
+    assert text_of(list(client.events(waiting.job_id))) == "2\n"
+    assert wait_ended(client, cancelled.job_id).state is State.CANCELLED
+
+
+def test_a_former_agent_refuses_the_database_of_a_newer_one(former, make_agent, tmp_path):
+    new = make_agent(tmp_path / "home")
+    new.start()
+    job = new.client().submit(Submit(source="print(1)"), "k")
+    wait_ended(new.client(), job.job_id)
+    new.stop()
+    assert "written by a newer agent" in refused_start(make_agent(tmp_path / "home", python=former))
+    new.start()
+    assert text_of(list(new.client().events(job.job_id))) == "1\n"
+
+
+def test_files_of_a_newer_agent_are_told_and_not_touched(agent):
+    client = agent.client()
+    job = client.submit(Submit(source="import time\ntime.sleep(600)"), "k")
+    until(lambda: client.job(job.job_id).state is State.RUNNING)
+    agent.kill()
+    log = agent.home / "jobs" / str(job.job_id) / "events.ndjson"
+    ours = log.read_bytes()
+    newer = ours.replace(b'"version":1', b'"version":9', 1)
+    assert newer != ours
+    log.write_bytes(newer)
+    assert "files of version 9, this agent knows 1" in refused_start(agent)
+    assert log.read_bytes() == newer
+    log.write_bytes(ours)
+    wish = log.with_name("control.json")
+    wish.write_text('{"version":9}')
+    assert "started by a newer agent" in refused_start(agent)
+    wish.unlink()
+    agent.start()
+    agent.client().cancel(job.job_id)
+    assert wait_ended(agent.client(), job.job_id).state is State.CANCELLED
+
+
+def test_what_an_agent_does_not_know_is_named(agent):
+    answer = httpx.post(
+        f"{agent.url}/v1/jobs",
+        json={"source": "1", "sparkle": True},
+        headers={"Authorization": f"Bearer {agent.token}"},
+        trust_env=False,
+    )
+    error = answer.json()["error"]
+    assert (answer.status_code, error["field"]) == (400, "sparkle")
+    assert "knows no field 'sparkle': is it older" in error["message"]
+
+
+def test_a_former_agent_names_what_it_does_not_know(former, make_agent, tmp_path):
+    old = make_agent(tmp_path / "home", python=former)
+    old.start()
+    with pytest.raises(BadRequest) as caught:
+        old.client().submit(Submit(source="x = 1", fetch=["x"]), "k")
+    assert caught.value.field == "fetch"
+    assert "newer client than agent" in caught.value.message
+
+
+OLD_CLIENT = """
+import sys
+from cluster_agent.client import AgentClient
+from cluster_agent.protocol import Submit
+with AgentClient(sys.argv[1], token=sys.argv[2]) as client:
+    job = client.submit(Submit(source="print('hello')"), "k")
+    print("".join(event.text or "" for event in client.follow(job.job_id)), client.job(job.job_id).state.value)
+    print(client.info().protocol, [job.job_id for job in client.jobs().jobs])
+"""
+
+
+def test_a_former_client_works_with_a_newer_agent(former, agent):
+    command = [former, "-I", "-c", OLD_CLIENT, agent.url, agent.token]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told == "hello\n succeeded\n1 [1]\n"
