@@ -93,7 +93,12 @@ class AgentMachine(RuleBasedStateMachine):
             self.hasty.close()
             self.proxy.close()
             self.agent.destroy()
-            shutil.rmtree(self.folder)
+            until(self.folder_is_gone)
+
+    def folder_is_gone(self) -> bool:
+        """Bytecode may be compiled there for a moment longer, by a process of an agent that was killed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return not self.folder.exists()
 
     # --- people ---
 

@@ -12,7 +12,7 @@ from disks import refused_start
 
 from cluster_agent.errors import BadRequest
 from cluster_agent.protocol import State, Submit
-from running import text_of, until, wait_ended
+from running import supervisors, text_of, until, wait_ended
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: The states of the product that were handed out; jobs that they started must be adopted.
@@ -97,6 +97,10 @@ def test_files_of_a_newer_agent_are_told_and_not_touched(agent):
     job = client.submit(Submit(source="import time\ntime.sleep(600)"), "k")
     until(lambda: client.job(job.job_id).state is State.RUNNING)
     agent.kill()
+    # so that nothing comes to its log, such as a sample, while the files are looked at
+    held = supervisors(agent.home)
+    for process in held:
+        process.suspend()
     log = agent.home / "jobs" / str(job.job_id) / "events.ndjson"
     ours = log.read_bytes()
     newer = ours.replace(b'"version":1', b'"version":9', 1)
@@ -109,6 +113,8 @@ def test_files_of_a_newer_agent_are_told_and_not_touched(agent):
     wish.write_text('{"version":9}')
     assert "started by a newer agent" in refused_start(agent)
     wish.unlink()
+    for process in held:
+        process.resume()
     agent.start()
     agent.client().cancel(job.job_id)
     assert wait_ended(agent.client(), job.job_id).state is State.CANCELLED

@@ -74,10 +74,9 @@ def test_a_huge_message_is_cut_and_says_so(cell: Cell) -> None:
     assert record.error["evalue"].endswith("tail")
 
 
-def test_an_exception_without_a_text_is_reported_all_the_same(cell: Cell) -> None:
-    record = cell(
-        "class Bad(Exception):\n    def __str__(self):\n        raise KeyError('no text')\nraise Bad"
-    )
+@pytest.mark.parametrize("instead", ["raise KeyError('no text')", "raise SystemExit(0)"])
+def test_an_exception_without_a_text_is_reported_all_the_same(cell: Cell, instead: str) -> None:
+    record = cell(f"class Bad(Exception):\n    def __str__(self):\n        {instead}\nraise Bad")
     assert record.error["ename"] == "Bad"
     assert "could not be had" in record.error["evalue"]
     assert record.exit_code == 1

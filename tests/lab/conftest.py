@@ -31,7 +31,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
 def jupyter(tmp_path_factory: pytest.TempPathFactory, box: AgentProcess) -> Iterator[JupyterLab]:
     """JupyterLab of a person who has attached ``gpu-box``."""
     home = tmp_path_factory.mktemp("person")
-    # the card as it is by itself: with the sidebar it is tested in tests/sidebar
+    # the card as it is by itself: with the sidebar it is tested in tests/lab_sidebar
     page_config = home / "config" / "labconfig" / "page_config.json"
     page_config.parent.mkdir(parents=True)
     page_config.write_text('{"disabledExtensions": {"mlmagics-lab": true}}')

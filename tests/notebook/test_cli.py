@@ -85,6 +85,9 @@ def test_standard_input_runs_as_a_cell(mlmagics):
 def test_a_job_that_fails_is_status_1_and_one_line(mlmagics, source, line):
     _, err = mlmagics("run", "-", given=source.encode(), status=1)
     assert err.splitlines()[-1] == f"mlmagics: {line} All of its output: mlmagics logs gpu-box/1"
+    for options in ([], ["-n", "1"], ["--no-follow"]):
+        _, err = mlmagics("logs", "gpu-box/1", *options)
+        assert err.splitlines()[-1] == line.removesuffix(".")
     assert "\x1b" not in err
 
 
@@ -399,3 +402,12 @@ def test_help_and_version_need_no_cluster(mlmagics):
         assert max(map(len, lines)) <= 80
     out, _ = mlmagics("--version")
     assert re.fullmatch(rb"mlmagics \d+\.\d+\.\d+\n", out)
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "told"), [(">&-", 0, b""), (">/dev/full", 1, b"mlmagics: No space left")]
+)
+def test_output_that_cannot_be_written_is_told_in_one_line(mlmagics, where, status, told):
+    command = f'exec "{sys.executable}" -m mlmagics --help {where}'
+    found = subprocess.run(["sh", "-c", command], env=mlmagics.env, capture_output=True, check=False)
+    assert (found.returncode, found.stderr.splitlines()[1:], found.stderr[:23]) == (status, [], told)

@@ -90,6 +90,16 @@ def test_causes_are_told_apart(lab: FrontEnd) -> None:
         line = last_line(lab.run(f"%%gpu-box --wait\n{source}"))
         assert line.startswith(f"Error: gpu-box/{number} {cause}"), line
         assert typed in line
+        told = lab.run(f"%logs gpu-box/{number}").text.rstrip().splitlines()[-1]
+        assert told.startswith(f"gpu-box/{number} {cause}"), told
+
+
+def test_a_log_begins_with_the_state_whatever_comes_first(lab: FrontEnd) -> None:
+    lab.run("%%gpu-box\nimport sys\nprint('oh', file=sys.stderr)")
+    # what is written goes out late, unless it is told to go
+    lab.run("import sys\nsys.stdout.flush_interval = 30")
+    cell = lab.run("%logs gpu-box/1")
+    assert [output["text"] for output in cell.outputs] == ["Job Status: Finished\n", "oh\n"]
 
 
 def test_a_timeout_ends_with_what_gives_more_time(lab: FrontEnd) -> None:

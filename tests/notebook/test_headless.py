@@ -50,6 +50,18 @@ def test_nbclient_waits_for_a_long_cell_and_keeps_its_output() -> None:
 
 
 @pytest.mark.usefixtures("kernel_environment")
+def test_a_waiting_cell_shows_its_metrics_at_its_end() -> None:
+    log = "import mlmagics\nfor n in range(3): mlmagics.log(step=n, loss=1 / (n + 1))\nprint('done')"
+    run = notebook("%load_ext mlmagics", f"%%gpu-box\n{log}", f"%%gpu-box\n{log}\n1 / 0")
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        NotebookClient(run, timeout=60).execute()
+    for cell in run.cells[1:]:
+        (chart,) = [output.data for output in cell.outputs if output.output_type == "display_data"]
+        assert chart["text/plain"] == "loss 0.3333 (step 2)"
+        assert "<title>loss by step" in chart["text/html"]
+
+
+@pytest.mark.usefixtures("kernel_environment")
 def test_nbclient_fails_with_a_failed_job() -> None:
     run = notebook("%load_ext mlmagics", f"%%gpu-box\n{SLOW}1 / 0", "print('after')")
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):

@@ -128,3 +128,19 @@ def test_interrupts_leave_no_thread_behind(lab: FrontEnd, open_front_end: Callab
         "while len(feeds()) > 1: feeds()[-1].join(0.1)",
         within_s=SOON_S,
     )
+
+
+def test_interrupt_before_a_submit_was_answered(lab: FrontEnd, agent: AgentProcess) -> None:
+    lab.run("%%gpu-box\n1")
+    cell = "%%gpu-box --wait\nprint('ran')"
+    with stopped(agent):
+        sending = lab.send(cell)
+        lab.wait(lambda: [*(agent.home.parent / "config" / "submits").glob("*.json")])
+        assert interrupted(lab, sending)[-1] == (
+            "Error: interrupted before the cluster had answered: %jobs shows the job if it was accepted. The same "
+            "cell, run again, is taken for it and does not run twice"
+        )
+    again = lab.run(cell)
+    assert "Job gpu-box/2: queued" in again.streams
+    assert "the same cell was sent at " in again.streams
+    assert len(agent.client().jobs().jobs) == 2

@@ -118,6 +118,16 @@ def test_a_cell_gives_its_values_at_its_end_and_tells_what_was_not_kept(lab: Fro
     assert stopped.text.startswith("Error: thing was not kept by gpu-box/1: ")
 
 
+def test_a_cell_that_needs_what_was_not_kept_is_told_so_once(lab: FrontEnd, held: Held) -> None:
+    held.job("m = object()")
+    held.release()
+    lab.run("%wait gpu-box/1")
+    # the wait's own end may have been before the results were looked at
+    stopped = lab.run("m")
+    assert stopped.status == "error"
+    assert stopped.text.count("m was not kept by gpu-box/1: ") == 1
+
+
 def test_an_older_value_is_never_read(lab: FrontEnd, held: Held) -> None:
     lab.run("m = 'old'\ndef f(): return m + '!'\nhandlers = [f]")
     held.job("m = 'new'")

@@ -121,7 +121,7 @@ def test_logs_draw_the_error_once_and_in_its_place(
     logs = open_front_end().run("%logs gpu-box/1")
     assert logs.status == "ok"
     assert logs.text.splitlines()[1] == "before"
-    assert logs.text.splitlines()[-1] == "ValueError: no2J"
+    assert logs.text.splitlines()[-2:] == ["ValueError: no2J", "gpu-box/1 failed: ValueError: no2J"]
     for shown in (cell.text, logs.text):
         # the cell's own line has it as its source says it
         assert "\x1b" not in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,12 +94,21 @@ def test_some_are_forgotten_by_name() -> None:
 def test_preferences_are_kept_for_their_owner_alone(tmp_path: Path) -> None:
     kept = Preferences(tmp_path / "config")
     assert kept.of("gpu-box") == []
-    kept.put("gpu-box", ["--gpus=2"])
-    kept.put("other", ["--wait"])
+    kept.change("gpu-box", lambda _: ["--gpus=2"])
+    kept.change("other", lambda _: ["--wait"])
     assert Preferences(tmp_path / "config").all() == {"gpu-box": ["--gpus=2"], "other": ["--wait"]}
     assert kept.path.stat().st_mode & 0o777 == 0o600
-    kept.put("gpu-box", [])
+    kept.change("gpu-box", lambda _: [])
     assert kept.all() == {"other": ["--wait"]}
+
+
+def test_preferences_changed_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    def add(number: int) -> None:
+        Preferences(tmp_path).change("gpu-box", lambda level: [*level, f"--env=K{number}"])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(16)))
+    assert sorted(Preferences(tmp_path).of("gpu-box")) == sorted(f"--env=K{number}" for number in range(16))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,7 @@ def test_preferences_that_cannot_be_understood_are_left_alone(
 ) -> None:
     kept = Preferences(tmp_path)
     kept.path.write_text(content)
-    for act in (kept.all, lambda: kept.put("gpu-box", ["--gpus=2"])):
+    for act in (kept.all, lambda: kept.change("gpu-box", lambda _: ["--gpus=2"])):
         with pytest.raises(UserError, match=says):
             act()
     assert kept.path.read_text() == content

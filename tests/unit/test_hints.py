@@ -48,17 +48,24 @@ def no_file(path, ename="FileNotFoundError"):
         (
             no_file("data/trips.csv"),
             (
-                "data/trips.csv exists beside your notebook, not in the job: put it into the project, "
-                "fsspec.filesystem('project').put('data/trips.csv', 'data/trips.csv'), and read "
+                "data/trips.csv exists beside your notebook, not in the job: put it into the project "
+                "(import fsspec; fsspec.filesystem('project').put('data/trips.csv', 'data/trips.csv')) and read "
                 "project://data/trips.csv in the job"
             ),
         ),
         (
             no_file("../raw/trips.csv"),
             (
-                "../raw/trips.csv exists beside your notebook, not in the job: put it into the project, "
-                "fsspec.filesystem('project').put('../raw/trips.csv', 'raw/trips.csv'), and read "
+                "../raw/trips.csv exists beside your notebook, not in the job: put it into the project "
+                "(import fsspec; fsspec.filesystem('project').put('../raw/trips.csv', 'raw/trips.csv')) and read "
                 "project://raw/trips.csv in the job"
+            ),
+        ),
+        (
+            no_file("data"),
+            (
+                "data exists beside your notebook, not in the job: put it into the project (import fsspec; "
+                "fsspec.filesystem('project').put('data', 'data', recursive=True)) and read project://data in the job"
             ),
         ),
     ],

@@ -116,5 +116,5 @@ def text(value: str | bytes) -> str:
 
 def declared_gpus(count: int, found: list[Gpu]) -> list[Gpu]:
     """The first ``count`` of the GPUs found; where there are fewer, slots that CUDA knows by number."""
-    slots = [Gpu(gpu_id=str(index), name="declared", memory_bytes=0) for index in range(count)]
+    slots = [Gpu(gpu_id=str(index), name="unknown model", memory_bytes=0) for index in range(count)]
     return found[:count] if len(found) >= count else slots

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from cluster_agent import __version__
 from mlmagics.cli import cluster_commands, job_commands, run_commands
@@ -40,6 +41,22 @@ _COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv``; the exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
+    # Python has none where the caller has closed them
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    try:
+        status = _status(given)
+        sys.stdout.flush()
+    except OSError as error:
+        # nobody reads the output any more, or its disk is full; what is buffered must not raise again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            tell(f"mlmagics: {error.strerror or error}")
+        return 1
+    return status
+
+
+def _status(given: list[str]) -> int:
     try:
         return _run(given)
     except HelpAskedFor as asked:
@@ -57,10 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("mlmagics: interrupted; jobs go on")
         return 130
-    except BrokenPipeError:
-        # who read the output has gone; what is buffered must not raise again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     finally:
         current().close()
 

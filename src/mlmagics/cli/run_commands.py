@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster_agent.protocol import ACTIVE, State
+from cluster_agent.protocol import ACTIVE, DONE, State
 from mlmagics import api
 from mlmagics.cli.cluster_commands import SEEN
 from mlmagics.cli.job_commands import open_in_browser
@@ -52,7 +52,7 @@ def run(given: Sequence[str]) -> int:
         session.attachment(cluster).python_version, sys.version_info[:2]
     )
     check_source(source, syntax=syntax, what="standard input" if found.file == "-" else found.file)
-    with sending("mlmagics jobs"):
+    with sending():
         job = api.submit(
             source,
             cluster,
@@ -75,7 +75,7 @@ def resubmit(given: Sequence[str]) -> int:
     parser = resubmit_parser("mlmagics resubmit")
     found = parser.read(given)
     old = api.find(found.job)
-    with sending("mlmagics jobs"):
+    with sending():
         job, options = sent_again(old, found, chosen(found, os.environ, SEEN))
     tell(f"The cell of {old.ref} again")
     return _show(job, options)
@@ -126,21 +126,24 @@ def logs(given: Sequence[str]) -> int:
         f"{job.ref}{name}, submitted {time.strftime('%d %b %H:%M:%S', time.localtime(job.info.submitted_at))}"
     )
     was_active = job.info.state in ACTIVE
-    if found.no_follow and found.tail is None:
-        tell_files(job, write_events(job.events(follow=False)))
-        return 0
-    after = "0"
-    if found.tail is not None:
-        events = [
-            event for event in job.events(tail=4 * found.tail + 100, follow=False) if event.seq is not None
-        ]
-        tell_files(job, write_events(last_lines(events, found.tail)))
-        after = f"{job.info.log_tag}.{events[-1].seq}" if events else "0"
-        if found.no_follow or (events and events[-1].type == "ended"):
-            return 0
-    if _watch(job, after=after) and was_active:
+    if _write_log(job, tail=found.tail, follow=not found.no_follow) and was_active:
         tell(ended_line(job))
+    if job.info.state in DONE - {State.SUCCEEDED}:
+        tell(job.ending())
     return 0
+
+
+def _write_log(job: Job, *, tail: int | None, follow: bool) -> bool:
+    """Whether the log was followed to its end."""
+    after = "0"
+    if tail is not None:
+        events = [event for event in job.events(tail=4 * tail + 100, follow=False) if event.seq is not None]
+        tell_files(job, write_events(last_lines(events, tail)))
+        after = f"{job.info.log_tag}.{events[-1].seq}" if events else "0"
+        follow = follow and not (events and events[-1].type == "ended")
+    elif not follow:
+        tell_files(job, write_events(job.events(follow=False)))
+    return follow and _watch(job, after=after)
 
 
 def _watch(job: Job, *, after: str = "0", seconds: float = float("inf")) -> bool:

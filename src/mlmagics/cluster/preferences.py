@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -52,12 +52,16 @@ class Preferences:
         """The options of ``cluster``; none where nothing was set."""
         return self.all().get(cluster, [])
 
-    def put(self, cluster: str, options: Sequence[str]) -> None:
-        """Keep ``options`` as those of ``cluster``; none of them forgets it."""
+    def change(self, cluster: str, changed: Callable[[list[str]], Sequence[str]]) -> None:
+        """Keep what ``changed`` makes of the options of ``cluster``, which no other process changes meanwhile.
+
+        No options forget the cluster.
+        """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with locked(self.folder / "defaults.lock", timeout_s=_LOCK_S):
-                clusters = {**self.all(), cluster: [*options]}
+                clusters = self.all()
+                clusters[cluster] = [*changed(clusters.get(cluster, []))]
                 kept = {name: words for name, words in clusters.items() if words}
                 data = msgspec.json.format(msgspec.json.encode(_File(clusters=kept)), indent=2)
                 replace_file(self.path, data + b"\n")

@@ -39,7 +39,7 @@ STROKES = (
     ("#c0392b", "4 2 1 2 1 2"),
 )
 _WIDTH, _HEIGHT, _EDGE = 300, 110, 6
-_LABELS = "5em"
+_LABELS = "6em"
 _DECADES = 1000.0
 #: more points of a line cannot be told apart
 _DRAWN = 250
@@ -153,7 +153,7 @@ def _figure(chart: Chart, *, points: bool) -> str:
     return (
         '<div style="margin:0 16px 8px 0;max-width:100%">'
         f'<div style="font-weight:bold">{html.escape(chart.title)}</div><div style="display:flex">'
-        f'<div style="{small};flex-direction:column;text-align:right;flex:none;width:{_LABELS}">{values}</div>'
+        f'<div style="{small};flex-direction:column;text-align:right;white-space:nowrap;flex:none;width:{_LABELS}">{values}</div>'
         f"{_drawing(chart, scale, axis)}</div>"
         f'<div style="{small};width:{_WIDTH}px;max-width:100%;margin-left:{_LABELS}">{steps}</div>'
         f"{_table(rows)}{_points(chart) if points else ''}</div>"

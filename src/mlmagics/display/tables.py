@@ -129,7 +129,9 @@ def _job_row(job: Job, now: float) -> list[str]:
     begun = info.started_at or info.ended_at or now
     ran = ""
     if info.started_at is not None:
-        ran = format_duration(max(0.0, round((info.ended_at or now) - info.started_at, 1)))
+        # the supervisor's own measure, as everywhere else, once there is one
+        seconds = info.seconds if info.seconds is not None else (info.ended_at or now) - info.started_at
+        ran = format_duration(max(0.0, round(seconds, 1)))
     return [
         job.ref,
         info.name,

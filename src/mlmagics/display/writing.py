@@ -73,6 +73,8 @@ class Canvas:
         self._pace = Pace()
         self._area = uuid.uuid4().hex
         self._heading: list[str] = []
+        #: whether there is a heading that may not have gone out yet
+        self._unsent = False
         #: the stream with a line that has no end yet
         self._open: str | None = None
         self._status = ""
@@ -96,6 +98,7 @@ class Canvas:
         self._heading.append(line)
         # not flushed: it goes out with what follows, or by itself in a moment
         sys.stdout.write(f"{line}\n")
+        self._unsent = True
 
     def line(self, line: str) -> None:
         """A line of our own, on a line of its own."""
@@ -125,6 +128,10 @@ class Canvas:
         if not self._colours:
             text = plain(text) if "\r" not in text else "\r".join(plain(part) for part in text.split("\r"))
         out = sys.stderr if stream == "stderr" else sys.stdout
+        if self._unsent and stream == "stderr":
+            # the streams go out by themselves, each in its own time
+            sys.stdout.flush()
+        self._unsent = False
         for start in range(0, len(text), _PIECE):
             piece = text[start : start + _PIECE]
             if start and self._kernel:

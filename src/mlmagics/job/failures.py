@@ -30,14 +30,18 @@ def failure(ref: str, job: Job, error: Event | None, here: Here | None = None) -
     here
         What is at hand where the exception is shown.
     """
-    told = f"{ref} {word(job.state).lower()}: {cause(job, error).rstrip('.')}. All of its output: %logs {ref}"
-    next_step = advice(ref, job, error, here)
     return JobFailed(
-        one_line(f"{told}. {next_step}" if next_step else told),
+        ending(ref, job, error, here, more=f"All of its output: %logs {ref}"),
         ref=ref,
         state=job.state.value,
         remote_traceback=[shown_text(line) for line in error.traceback or []] if error else [],
     )
+
+
+def ending(ref: str, job: Job, error: Event | None, here: Here | None = None, more: str = "") -> str:
+    """One line for :func:`failure`'s arguments: which job, how it ended and why, ``more``, what to type next."""
+    told = f"{ref} {word(job.state).lower()}: {cause(job, error).rstrip('.')}"
+    return one_line(". ".join(part for part in (told, more, advice(ref, job, error, here)) if part))
 
 
 def cause(job: Job, error: Event | None) -> str:

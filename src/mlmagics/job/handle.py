@@ -21,7 +21,7 @@ from mlmagics.cluster.session import Session, told
 from mlmagics.errors import JobFailed, WaitTimeout
 from mlmagics.job.awaiting import succeeded
 from mlmagics.job.download import copy_files
-from mlmagics.job.failures import failure
+from mlmagics.job.failures import ending, failure
 from mlmagics.job.feed import Feed
 from mlmagics.job.hints import here
 from mlmagics.job.points import metric_points
@@ -158,6 +158,10 @@ class Job:
     def failure(self, error: Event | None = None) -> JobFailed:
         """What to raise for this job, which ended without success; ``error`` is its last error event if at hand."""
         return failure(self.ref, self.info, error or self._error_event(), here())
+
+    def ending(self, error: Event | None = None) -> str:
+        """The line for people about its end without success; arguments as those of :meth:`failure`."""
+        return ending(self.ref, self.info, error or self._error_event(), here())
 
     def logs(self) -> str:
         """All text that it has printed and shown so far, tracebacks included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ class Here:
     names: Mapping[str, object] = field(default_factory=dict)
     #: whether there is a file of this relative path
     exists: Callable[[str], bool] = lambda _path: False
+    #: whether it is a folder
+    is_folder: Callable[[str], bool] = lambda _path: False
     #: whether this is a notebook, or IPython in a terminal
     notebook: bool = True
 
@@ -30,7 +33,7 @@ def here() -> Here:
     """What is at hand in this process."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return Here(shell.user_ns if shell is not None else {}, _exists, shell is not None)
+    return Here(shell.user_ns if shell is not None else {}, _exists, os.path.isdir, shell is not None)
 
 
 def hint(error: Event | None, here: Here) -> str:
@@ -67,10 +70,11 @@ def _of_path(path: str, here: Here) -> str:
         return ""
     parts = [part for part in PurePosixPath(path).parts if part != ".."]
     target = "/".join(parts)
+    recursive = ", recursive=True" if here.is_folder(path) else ""
     beside = "beside your notebook" if here.notebook else "here"
     return (
-        f"{path} exists {beside}, not in the job: put it into the project, "
-        f"fsspec.filesystem('project').put('{path}', '{target}'), and read project://{target} in the job"
+        f"{path} exists {beside}, not in the job: put it into the project (import fsspec; "
+        f"fsspec.filesystem('project').put('{path}', '{target}'{recursive})) and read project://{target} in the job"
     )
 
 

@@ -31,13 +31,13 @@ class SubmitInterrupted(UserError):
 
 
 @contextlib.contextmanager
-def sending(jobs: str = "%jobs") -> Iterator[None]:
+def sending() -> Iterator[None]:
     """Turn an interrupt before the answer to a submit into the line that says where its job is, if there is one."""
     try:
         yield
     except KeyboardInterrupt:
         raise SubmitInterrupted(
-            f"interrupted before the cluster had answered: {jobs} shows the job if it was accepted. The same cell, run "
+            "interrupted before the cluster had answered: %jobs shows the job if it was accepted. The same cell, run "
             "again, is taken for it and does not run twice"
         ) from None
 

@@ -71,9 +71,9 @@ def configure_person(cluster: str, given: Sequence[str], seen: str) -> Table | s
     # what was set for a cluster that is gone can be seen and forgotten
     if not kept.of(cluster):
         current().attachment(cluster)
-    changed = _changed(config_parser(magic), magic, kept.of(cluster), given, seen)
-    if changed is not None:
-        kept.put(cluster, changed)
+    parser = config_parser(magic)
+    if _changed(parser, magic, kept.of(cluster), given, seen) is not None:
+        kept.change(cluster, lambda level: _changed(parser, magic, level, given, seen) or [])
     return shown(cluster)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from cluster_agent.protocol import DONE, Cursor, Event
+from cluster_agent.protocol import DONE, Cursor, Event, State
 from cluster_agent.units import format_size
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import current, told
@@ -30,10 +30,8 @@ from mlmagics.display.view import View
 from mlmagics.display.watch import Watch, files_line, stoppable
 from mlmagics.display.writing import Canvas
 from mlmagics.errors import UserError
-from mlmagics.job.failures import advice
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job, event_text
-from mlmagics.job.hints import here
 from mlmagics.job.references import find
 from mlmagics.magics.words import LineParser, WrongUse
 
@@ -101,9 +99,8 @@ def _show_end(job: Job, view: View, canvas: Canvas, *, above: bool) -> None:
     ended = told_end(job)
     if not above:
         canvas.line(ended)
-    next_step = advice(job.ref, job.info, view.error, here())
-    if next_step:
-        canvas.line(next_step)
+    if view.state is not State.SUCCEEDED:
+        canvas.line(job.ending(view.error))
 
 
 def _draw(job: Job, canvas: Canvas, *, tail: int | None, follow: bool) -> View:

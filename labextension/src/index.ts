@@ -1,0 +1,102 @@
+/** The plugin: makes the parts and wires them together. */
+
+import { ILayoutRestorer } from '@jupyterlab/application';
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette, WidgetTracker } from '@jupyterlab/apputils';
+import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { version } from '../package.json';
+import { Api } from './api';
+import { RANK, cardFactory } from './card/renderer';
+import { IDS, addCommands } from './commands';
+import { logTab } from './log/tab';
+import type { Log, LogOptions } from './log/tab';
+import { isSame } from './model';
+import { notifyEnd } from './notify';
+import { Panel } from './panel';
+import { followSettings } from './settings';
+import { said, statusItem } from './status';
+import { Store } from './store';
+import type { JobView } from './types';
+
+const ID = 'mlmagics-lab:plugin';
+const CATEGORY = 'Clusters and jobs';
+/** Below the file browser, which has 100, and the running kernels. */
+const LEFT_RANK = 250;
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: ID,
+  description: 'Clusters and jobs of mlmagics, and cards that live after a reload.',
+  autoStart: true,
+  requires: [IRenderMimeRegistry],
+  optional: [ITranslator, ICommandPalette, ILayoutRestorer, ISettingRegistry, IStatusBar],
+  activate
+};
+
+export default plugin;
+
+function activate(
+  app: JupyterFrontEnd,
+  rendermime: IRenderMimeRegistry,
+  given: ITranslator | null,
+  palette: ICommandPalette | null,
+  restorer: ILayoutRestorer | null,
+  registry: ISettingRegistry | null,
+  statusBar: IStatusBar | null
+): void {
+  const translator = given ?? nullTranslator;
+  const trans = translator.load('mlmagics_lab');
+  const { commands } = app;
+  const store = new Store(new Api(), version);
+  const settings = followSettings(registry, ID);
+  const logs: LogOptions = { store, commands, rendermime, trans };
+
+  const panel = new Panel({ store, commands, translator, trans, version });
+  const tracker = new WidgetTracker<MainAreaWidget<Log>>({ namespace: 'mlmagics-lab-logs' });
+  const show = (): void => app.shell.activateById(panel.id);
+  const ids = addCommands({ app, store, trans, show, openLog: job => openLog(app, tracker, job, logs) });
+  for (const command of ids) {
+    palette?.addItem({ command, category: trans.__(CATEGORY) });
+  }
+  app.shell.add(panel, 'left', { rank: LEFT_RANK, type: 'Clusters and jobs' });
+  restorer?.add(panel, panel.id);
+  void restorer?.restore(tracker, {
+    command: IDS.openLog,
+    args: ({ content: { job } }) => ({ cluster: job.cluster, job_id: job.job_id }),
+    name: ({ id }) => id
+  });
+
+  rendermime.addFactory(cardFactory(logs), RANK);
+  statusBar?.registerStatusItem(`${ID}:status`, {
+    item: statusItem(store, trans, show),
+    align: 'left',
+    rank: 40,
+    isActive: () => settings.showStatus && said(store, trans) !== '',
+    activeStateChanged: store.stateChanged
+  });
+  store.ended.connect((_, jobs) => {
+    if (settings.notifyEnd) {
+      jobs.forEach(job => notifyEnd(job, commands, trans));
+    }
+  });
+  void store.start();
+}
+
+/** Bring the log of `job` into view. */
+function openLog(
+  app: JupyterFrontEnd,
+  tracker: WidgetTracker<MainAreaWidget<Log>>,
+  job: JobView,
+  options: LogOptions
+): void {
+  let tab = tracker.find(one => isSame(one.content.job, job));
+  if (!tab) {
+    tab = logTab(job, options);
+    void tracker.add(tab);
+    app.shell.add(tab, 'main', { type: 'Log of a job' });
+  }
+  app.shell.activateById(tab.id);
+}

@@ -1,0 +1,137 @@
+/** The panel on the left: sections of jobs and of clusters. */
+
+import type { CommandRegistry } from '@lumino/commands';
+import type { ITranslator } from '@jupyterlab/translation';
+import {
+  CommandToolbarButton,
+  PanelWithToolbar,
+  ReactWidget,
+  SidePanel,
+  UseSignal
+} from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+import { Signal } from '@lumino/signaling';
+import * as React from 'react';
+import { Clusters } from './clusters/section';
+import { IDS } from './commands';
+import { panelIcon } from './icons';
+import { readKey } from './jobs/keys';
+import { Progresses } from './jobs/progress';
+import { Jobs } from './jobs/section';
+import { hasActive } from './model';
+import { Notice } from './notice';
+import type { Store } from './store';
+import { Section } from './widgets';
+import type { Words } from './words';
+
+/** What is told in minutes is drawn anew so often. */
+const TICK_MS = 10_000;
+
+export interface PanelOptions {
+  readonly store: Store;
+  readonly commands: CommandRegistry;
+  readonly translator: ITranslator;
+  readonly trans: Words;
+  readonly version: string;
+}
+
+export class Panel extends SidePanel {
+  private readonly redraw = new Signal<this, void>(this);
+  private readonly progresses: Progresses;
+  private timer = 0;
+
+  constructor(private readonly options: PanelOptions) {
+    super({ translator: options.translator });
+    const { store, trans } = options;
+    this.id = 'mlmagics-lab-panel';
+    this.addClass('mlmagics-panel');
+    this.title.icon = panelIcon;
+    this.title.caption = trans.__('Clusters and jobs');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Clusters and jobs'));
+    this.progresses = new Progresses(store.api, () => store.state);
+    this.header.addWidget(this.notice());
+    this.addWidget(this.jobs());
+    this.addWidget(this.clusters());
+    store.changed.connect(() => this.redraw.emit());
+    this.progresses.changed.connect(() => this.redraw.emit());
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.watch(true);
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.watch(false);
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this.watch(this.isVisible);
+  }
+
+  private watch(yes: boolean): void {
+    const { store } = this.options;
+    window.clearInterval(this.timer);
+    store.watch(yes);
+    this.progresses.watch(yes);
+    if (yes) {
+      void store.look();
+      void store.lookAtClusters();
+      this.redraw.emit();
+      this.timer = window.setInterval(() => hasActive(store.state) && this.redraw.emit(), TICK_MS);
+    }
+  }
+
+  private notice(): ReactWidget {
+    const { store, trans, version } = this.options;
+    return ReactWidget.create(
+      <UseSignal signal={store.changed}>
+        {() => <Notice state={store.state} trans={trans} version={version} again={() => void store.refresh()} />}
+      </UseSignal>
+    );
+  }
+
+  private jobs(): PanelWithToolbar {
+    const { store, commands, trans } = this.options;
+    const list = new Section(this.redraw, () => (
+      <Jobs
+        state={store.state}
+        trans={trans}
+        now={Date.now() / 1000}
+        progress={this.progresses.percents}
+        open={key => void commands.execute(IDS.openLog, { ...readKey(key) })}
+      />
+    ));
+    return this.section(trans.__('Jobs'), list, [IDS.everybody, IDS.refresh]);
+  }
+
+  private clusters(): PanelWithToolbar {
+    const { store, commands, trans } = this.options;
+    const list = new Section(this.redraw, () => (
+      <Clusters
+        state={store.state}
+        trans={trans}
+        add={() => void commands.execute(IDS.addCluster)}
+        insert={cluster => void commands.execute(IDS.insert, { cluster })}
+      />
+    ));
+    return this.section(trans.__('Clusters'), list, [IDS.addCluster, IDS.refresh]);
+  }
+
+  private section(name: string, list: ReactWidget, buttons: readonly string[]): PanelWithToolbar {
+    const { commands } = this.options;
+    const panel = new PanelWithToolbar();
+    panel.addClass('mlmagics-part');
+    panel.title.label = name;
+    panel.node.setAttribute('role', 'region');
+    panel.node.setAttribute('aria-label', name);
+    for (const id of buttons) {
+      panel.toolbar.addItem(id, new CommandToolbarButton({ commands, id, label: '' }));
+    }
+    panel.addWidget(list);
+    return panel;
+  }
+}
