@@ -14,7 +14,8 @@ def a_function():
 
 HERE = Here(
     {"df": [1], "m": math, "math": math, "clean": a_function, "In": [], "_": 1},
-    exists=lambda path: path in ("data/trips.csv", "../raw/trips.csv", "it's.csv"),
+    exists=lambda path: path in ("data", "data/trips.csv", "../raw/trips.csv", "it's.csv"),
+    is_folder=lambda path: path == "data",
 )
 
 

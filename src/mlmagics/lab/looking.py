@@ -43,7 +43,10 @@ class Looking:
     def job(self, cluster: str, job_id: int) -> Job:
         """A handle of one job, as its agent tells it now; with its source."""
         with told(cluster, f"job {job_id}"):
-            info = self.session.client(cluster, start=False).job(job_id)
+            client = self.session.client(cluster, start=False)
+            info = client.job(job_id)
+            if cluster not in self._me:
+                self._me[cluster] = client.info().user
         return Job(self.session, cluster, info)
 
     def view(self, job: Job, *, mine: bool = False) -> View:
