@@ -84,10 +84,11 @@ def test_card_is_updated_while_another_cell_runs(
     card, bar = notebook.card(1), notebook.card(1).get_by_role("progressbar")
     orders(BAR.format(20))
     expect(bar).to_have_attribute("aria-valuenow", "20", timeout=PATIENCE_MS)
-    width = bar.locator("div").bounding_box()["width"]
+    # none in the moment in which a card takes the place of the last one
+    width = until(bar.locator("div").bounding_box)["width"]
     orders(BAR.format(60), METRICS)
     expect(bar).to_have_attribute("aria-valuenow", "60", timeout=PATIENCE_MS)
-    assert bar.locator("div").bounding_box()["width"] == pytest.approx(3 * width, rel=0.02)
+    assert until(bar.locator("div").bounding_box)["width"] == pytest.approx(3 * width, rel=0.02)
     assert notebook.prompt(2) == "[*]:"
     expect(card.get_by_role("img", name="loss by step")).to_be_visible(timeout=PATIENCE_MS)
     expect(card).to_contain_text(re.compile(r"Running, for .* as of \d\d:\d\d:\d\d"))

@@ -129,7 +129,8 @@ def test_logs_follow_to_the_end_and_never_raise(lab: FrontEnd, tmp_path: Path) -
     assert re.fullmatch(r"gpu-box/1 train, submitted \d\d:\d\d:\d\d", lines[1])
     assert lines[2:4] == ["1", "2"]
     assert "ZeroDivisionError: division by zero" in lines
-    assert re.fullmatch(r"Job gpu-box/1 train: Failed after .+", lines[-1])
+    assert re.fullmatch(r"Job gpu-box/1 train: Failed after .+", lines[-2])
+    assert lines[-1] == "gpu-box/1 failed: ZeroDivisionError: division by zero"
 
 
 def test_logs_of_an_ended_job_by_name_url_and_tail(
