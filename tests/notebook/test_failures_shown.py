@@ -63,10 +63,10 @@ def test_a_file_that_is_only_here_and_what_the_hint_says_works(lab: FrontEnd, tm
     )
     hint = line.rpartition(f"{ALL.format(1)}. ")[2]
     assert hint.startswith(
-        "data/trips.csv exists beside your notebook, not in the job: put it into the project, "
+        "data/trips.csv exists beside your notebook, not in the job: put it into the project (import fsspec; "
     )
-    typed = hint.partition("project, ")[2].partition(", and read ")[0]
-    assert lab.run(f"import fsspec\n{typed}").status == "ok"
+    typed = hint.partition("project (")[2].partition(") and read ")[0]
+    assert lab.run(typed).status == "ok"
     assert (
         lab.run(
             "%%gpu-box --wait\nimport fsspec\nprint(fsspec.open('project://data/trips.csv', 'r').open().read())"

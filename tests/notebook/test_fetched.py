@@ -83,7 +83,8 @@ def test_files_are_never_overwritten_unasked(lab: FrontEnd, tmp_path: Path) -> N
 
 def test_wrong_lines_say_what_is_right(lab: FrontEnd, tmp_path: Path) -> None:
     held = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.02)\nm = 1"
-    lab.run(f"%%gpu-box --no-wait -o m\n{held}")
+    lab.run(f"%%gpu-box --no-wait --as held -o m\n{held}")
+    lab.run("while held.state.value != 'running': pass")
     for line, said in {
         "gpu-box/1 report.txt": "'report.txt' is not a variable; for files say so: %fetch JOB report.txt --files",
         "gpu-box/1 m as": "m as '': that cannot be the name of a variable",
