@@ -109,8 +109,7 @@ class Control:
             except BlockingIOError:
                 return
             except ConnectionError:
-                self.close()
-                return
+                continue  # told once, to us who answered somebody who is gone; what was sent before is still there
             try:
                 if not packet and self._is_over():
                     self.close()
