@@ -13,7 +13,7 @@ from mutant_checks import CHECKS
 
 HERE = Path(__file__).resolve().parent
 #: In all copies, so that a heartbeat need not be waited for.
-QUICK = Change("cluster_agent/protocol.py", "HEARTBEAT_S = 10.0", "HEARTBEAT_S = 0.3")
+QUICK = Change("cluster_agent/protocol/__init__.py", "HEARTBEAT_S = 10.0", "HEARTBEAT_S = 0.3")
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,12 @@ def modules(package):
     return sorted((SRC / package).rglob("*.py"))
 
 
+def file_of(name):
+    """The file of a module or package of ours, or None."""
+    path = SRC / name.replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
+
+
 def ours(names):
     return {name for name in names if name.partition(".")[0] in OURS}
 
@@ -67,9 +73,8 @@ def test_the_shared_part_imports_on_windows_and_nothing_of_the_agents():
     while waiting:
         name = waiting.pop()
         seen.add(name)
-        path = SRC / (name.replace(".", "/") + ".py")
-        names = set(imports(path, top_level=True))
+        names = set(imports(file_of(name), top_level=True))
         assert not {part.partition(".")[0] for part in names} & POSIX_ONLY, name
-        found = {part for part in ours(names) if (SRC / (part.replace(".", "/") + ".py")).exists()}
+        found = {part for part in ours(names) if part.count(".") and file_of(part)}
         waiting |= found - seen
-    assert not any(part in name for name in seen for part in (".server", ".jobs", ".log", ".supervisor"))
+    assert not {name.split(".")[1] for name in seen} & {"server", "jobs", "log", "supervisor"}

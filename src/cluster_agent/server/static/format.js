@@ -1,4 +1,4 @@
-/** How states, times and sizes are written. Pure; the words are those of protocol.py and units.py. */
+/** How states, times and sizes are written. Pure; the words are those of protocol/ and units.py. */
 
 export const WORDS = Object.freeze({
   queued: "Queued",
