@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import secrets
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_agent.executors.base import Order
-from cluster_agent.executors.spares import spawn
+from cluster_agent.executors.spares import Nursery, Spare
 from cluster_agent.folder import Cancel, JobFolder, Wish
 from cluster_agent.protocol import Event, decode_event
 from cluster_agent.supervisor.launch import ENTRY, MARK
@@ -146,7 +147,7 @@ class Supervised:
 
     def ended(self) -> Event:
         """The last event, once the supervisor is gone."""
-        until(lambda: _reaped(self.supervisor), "the supervisor's end")
+        until(lambda: not lives(self.supervisor), "the supervisor's end")
         [ended] = self.of("ended")
         assert self.events()[-1] == ended
         return ended
@@ -164,17 +165,24 @@ class Supervised:
         return {pid for pid in marked(MARK, self.order.nonce) if lives(pid)}
 
 
-def _reaped(pid: int) -> bool:
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return True
+def spawn(log: Path) -> Spare:
+    """A supervisor without a job, and a socket that blocks; what it has to say goes to ``log``."""
+
+    async def born() -> Spare:
+        nursery = Nursery(log)
+        try:
+            return await nursery.bear()
+        finally:
+            await nursery.close()
+
+    spare = asyncio.run(born())
+    spare.channel.setblocking(True)
+    return spare
 
 
 def begin(order: Order, kit: Path, log: Path) -> Supervised:
     """Hand ``order`` to a new supervisor."""
     spare = spawn(log)
-    spare.channel.setblocking(True)
     with spare.channel as channel:
         channel.sendall(pack(order, kit))
         assert channel.recv(1) == b"1"
@@ -188,9 +196,9 @@ def clean_processes(started: list[Supervised]) -> Iterator[None]:
         yield
     finally:
         for job in started:
-            if not _reaped(job.supervisor):
+            if lives(job.supervisor):
                 os.kill(job.supervisor, signal.SIGKILL)
-                os.waitpid(job.supervisor, 0)
+                until(lambda pid=job.supervisor: not lives(pid), "the supervisor's end")
             while found := {pid: at for pid, at in marked(MARK, job.order.nonce).items() if lives(pid)}:
                 for pid, at in found.items():
                     send(pid, at, signal.SIGKILL)

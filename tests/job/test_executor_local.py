@@ -18,6 +18,7 @@ from supervised import Supervised, clean_processes, lives, make_order, until
 from cluster_agent.executors.base import Handle
 from cluster_agent.executors.local import LocalExecutor
 from cluster_agent.folder import Cancel, JobFolder, Wish
+from cluster_agent.supervisor.nursery import NURSERY_NAME, SUPERVISOR_NAME
 
 WAIT_FOR_GO = (
     "import time\nprint('ready', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('done')"
@@ -27,9 +28,11 @@ WAIT_FOR_GO = (
 def waiting(folder: Path) -> set[int]:
     """Supervisors, and spares, that write to the log file in ``folder``."""
     return {
-        child.pid
-        for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and _stderr(child.pid) == str(folder / "supervisors.log")
+        process.pid
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] == SUPERVISOR_NAME
+        and lives(process.pid)
+        and _stderr(process.pid) == str(folder / "supervisors.log")
     }
 
 
@@ -143,7 +146,7 @@ def test_executor_says_so_when_no_supervisor_starts(tmp_path, runner_kit, monkey
 
     async def scenario():
         local = LocalExecutor(runner_kit, 0, log=tmp_path / "supervisors.log")
-        with pytest.raises(OSError, match="ended before it took the job"):
+        with pytest.raises(OSError, match="that makes supervisors has ended"):
             await local.start(make_order(tmp_path, "pass"))
         await local.close()
 
@@ -257,7 +260,11 @@ def test_executor_finds_the_job_of_an_agent_that_was_killed(executor, tmp_path):
     )
     with agent:
         folder, nonce = agent.stdout.readline().split()
-        children = {child.pid for child in psutil.Process(agent.pid).children()}
+        children = {
+            child.pid
+            for child in psutil.Process(agent.pid).children(recursive=True)
+            if child.name() in (NURSERY_NAME, SUPERVISOR_NAME)
+        }
         agent.kill()
     order = replace(make_order(tmp_path, ""), folder=Path(folder), nonce=nonce)
     job = Supervised(order, 0)

@@ -232,7 +232,7 @@ def test_supervisor_that_is_killed_takes_the_runner_along_and_frees_the_log(supe
     daemon = int(job.text().split()[1])
     runner = min(job.processes() - {daemon})
     os.kill(job.supervisor, signal.SIGKILL)
-    os.waitpid(job.supervisor, 0)
+    until(lambda: not lives(job.supervisor), "the supervisor's death")
     until(lambda: not lives(runner), "the runner's death")
     with LogWriter.take(job.folder.log, tag="ffffffff") as writer:
         assert writer.tag == job.order.tag

@@ -10,12 +10,12 @@ import subprocess
 import sys
 
 import pytest
-from supervised import Supervised, begin, lives, make_order, until
+from supervised import Supervised, begin, lives, make_order, spawn, until
 
-from cluster_agent.executors.spares import spawn
 from cluster_agent.folder import JobFolder
 from cluster_agent.log.append import LogWriter
 from cluster_agent.supervisor.main import pack
+from cluster_agent.supervisor.nursery import REPLY_BYTES, REQUEST, decode_reply
 
 LOOK = """
 import json, signal, stat
@@ -89,10 +89,10 @@ def test_supervisor_goes_on_behind_a_preparing_line(supervise):
 def test_supervisor_ends_when_the_agent_is_gone_before_all_was_said(tmp_path, runner_kit, part):
     order = make_order(tmp_path, "open('ran', 'w')")
     spare = spawn(tmp_path / "supervisors.log")
-    spare.channel.setblocking(True)
     with spare.channel as channel:
         channel.sendall(pack(order, runner_kit)[:part])
-    assert os.waitpid(spare.pid, 0)[1] == 0
+    until(lambda: not lives(spare.pid), "its end")
+    assert (tmp_path / "supervisors.log").read_text() == ""
     assert not JobFolder(order.folder).log.exists()
     assert not (JobFolder(order.folder).work / "ran").exists()
 
@@ -100,7 +100,6 @@ def test_supervisor_ends_when_the_agent_is_gone_before_all_was_said(tmp_path, ru
 def test_supervisor_does_not_look_back_once_it_has_all(tmp_path, runner_kit):
     order = make_order(tmp_path, "print('ran')")
     spare = spawn(tmp_path / "supervisors.log")
-    spare.channel.setblocking(True)
     with spare.channel as channel:
         channel.sendall(pack(order, runner_kit))
     job = Supervised(order, spare.pid)
@@ -113,28 +112,32 @@ def test_supervisor_takes_no_order_of_another_version(tmp_path, runner_kit):
     body = json.loads(pack(order, runner_kit)[8:]) | {"version": 99}
     message = json.dumps(body).encode()
     spare = spawn(tmp_path / "supervisors.log")
-    spare.channel.setblocking(True)
     with spare.channel as channel:
         channel.sendall(len(message).to_bytes(8, "big") + message)
         assert channel.recv(1) == b""
-    os.waitpid(spare.pid, 0)
+    until(lambda: not lives(spare.pid), "its end")
     assert not JobFolder(order.folder).log.exists()
     assert "version 99" in (tmp_path / "supervisors.log").read_text()
 
 
 def test_runner_gets_interrupts_although_whoever_started_the_agent_ignored_them(tmp_path, runner_kit):
     order = make_order(tmp_path, LOOK)
-    ours, theirs = socket.socketpair()
-    with theirs:
+    nursery, end = socket.socketpair()
+    with end:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "cluster_agent.supervisor.main", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
+            [sys.executable, "-I", "-m", "cluster_agent.supervisor.nursery", str(end.fileno())],
+            pass_fds=(end.fileno(),),
             preexec_fn=lambda: [  # noqa: PLW1509
                 signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
             ],
         )
-    with ours:
+    ours, theirs = socket.socketpair()
+    with nursery, ours:
+        with theirs:
+            socket.send_fds(nursery, [REQUEST], [theirs.fileno()])
         ours.sendall(pack(order, runner_kit))
+        job = Supervised(order, decode_reply(nursery.recv(REPLY_BYTES)).pid)
+        job.ended()
     assert process.wait(60) == 0
     seen = json.loads((JobFolder(order.folder).work / "look.json").read_text())
     assert set(seen["ignored"]) <= {"SIGPIPE", "SIGXFSZ"}

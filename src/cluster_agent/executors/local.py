@@ -18,8 +18,8 @@ from pathlib import Path
 from cluster_agent.executors.base import Handle, Order
 from cluster_agent.executors.groups import kill_group
 from cluster_agent.executors.kit import compile_kit
-from cluster_agent.executors.spares import Spare, Spares, reap
-from cluster_agent.supervisor.identity import boot_id, start_time
+from cluster_agent.executors.spares import Spare, Spares
+from cluster_agent.supervisor.identity import boot_id, start_time, still_there
 from cluster_agent.supervisor.launch import MARK
 from cluster_agent.supervisor.main import pack
 from cluster_agent.supervisor.processes import marked, send
@@ -46,10 +46,8 @@ class LocalRunning:
                 await _readable(descriptor)
             finally:
                 os.close(descriptor)
-        reap(self.handle.pid)
-        while start_time(self.handle.pid) == self.handle.pid_started:
+        while _lives(self.handle):
             await asyncio.sleep(_POLL_S)
-            reap(self.handle.pid)
 
     def nudge(self) -> None:
         """Make the supervisor look at the wish file now."""
@@ -127,9 +125,7 @@ class LocalExecutor:
 
     def adopt(self, handle: Handle) -> LocalRunning | None:
         """The supervisor that ``handle`` names, or None when it no longer lives."""
-        if handle.boot_id != self._boot_id or start_time(handle.pid) != handle.pid_started:
-            return None
-        return LocalRunning(handle)
+        return LocalRunning(handle) if _lives(handle) else None
 
     def sweep(self, nonce: str) -> list[int]:
         """Kill what is left of a start whose supervisor is dead; return the process ids that were hit.
@@ -168,7 +164,6 @@ class LocalExecutor:
 
     async def _hand_over(self, spare: Spare, message: bytes) -> LocalRunning | None:
         """The supervisor with its job; None when it ended before it had all of it, and so did not begin."""
-        started = start_time(spare.pid)
         with spare.channel:
             try:
                 taken = await asyncio.wait_for(_offer(spare, message), self._take_s)
@@ -180,10 +175,19 @@ class LocalExecutor:
                 )
                 await asyncio.to_thread(spare.kill)
                 taken = b"?"
-        if not taken or started is None:
+        if not taken:
             await asyncio.to_thread(spare.dismiss)
             return None
-        return LocalRunning(Handle(pid=spare.pid, pid_started=started, boot_id=self._boot_id))
+        return LocalRunning(Handle(pid=spare.pid, pid_started=spare.started, boot_id=self._boot_id))
+
+
+def _lives(handle: Handle) -> bool:
+    try:
+        # an agent that is the first process of a container is the parent of those that lost theirs
+        os.waitpid(handle.pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    return bool(still_there([handle.pid], [handle.pid_started], handle.boot_id))
 
 
 async def _offer(spare: Spare, message: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Supervisors that wait for a job, so that starting one costs a hand-over and not an interpreter's start."""
+"""Supervisors that wait for a job, so that starting one costs a hand-over."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster_agent.supervisor.identity import boot_id, still_there
+from cluster_agent.supervisor.nursery import REPLY_BYTES, REQUEST, Refused, decode_reply
+from cluster_agent.supervisor.processes import send
+
 #: What a supervisor's own interpreter may need to start at all; nothing else of the agent's variables.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 #: A new spare leaves the processors to the job that took the last one for this long.
-_REFILL_DELAY_S = 0.1
+_REFILL_DELAY_S = 0.02
 #: For a spare that is let go: it has nothing to do but to end.
 _DISMISS_S = 5.0
 _DISMISS_LOOK_S = 0.01
+#: A nursery forks within milliseconds once it is up; one that is stopped, or thrashes, does not.
+_BIRTH_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,63 +33,125 @@ class Spare:
     """A supervisor without a job, and the agent's end of its socket."""
 
     pid: int
+    started: float
     channel: socket.socket
 
     def dismiss(self) -> None:
-        """Let it end, as it does when this end closes, and reap it; one that does not is killed."""
+        """Let it end, as it does when this end closes; one that does not is killed."""
         self.channel.close()
-        deadline = time.monotonic() + _DISMISS_S
-        while time.monotonic() < deadline:
-            if reap(self.pid):
-                return
-            time.sleep(_DISMISS_LOOK_S)
-        self.kill()
+        if not self._gone_within(_DISMISS_S):
+            self.kill()
 
     def kill(self) -> None:
-        """End it, stopped or not, and reap it. Its process id is its own until then."""
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        reap(self.pid, wait=True)
+        """End it, stopped or not."""
+        send(self.pid, self.started, signal.SIGKILL)
+        self._gone_within(_DISMISS_S)
 
-
-def reap(pid: int, *, wait: bool = False) -> bool:
-    """Take the exit of a supervisor if it has ended, or ``wait`` until it has; whether nothing of it is left.
-
-    Nothing is, too, when it is no child of this process.
-    """
-    try:
-        return os.waitpid(pid, 0 if wait else os.WNOHANG)[0] == pid
-    except ChildProcessError:
+    def _gone_within(self, patience_s: float) -> bool:
+        deadline = time.monotonic() + patience_s
+        while still_there([self.pid], [self.started], boot_id()):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_DISMISS_LOOK_S)
         return True
 
 
-def spawn(log: Path) -> Spare:
-    """A new supervisor, which imports what it needs while nobody waits for it.
+class Nursery:
+    """The process that forks supervisors: started when it is first needed, and again when it is gone.
 
     It has its own session and the folder ``/``, so that nothing that happens to the agent reaches it.
     """
-    ours, theirs = socket.socketpair()
-    with theirs, log.open("ab") as errors:
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        #: whether a reply is still to come that nobody waits for any more
+        self._owes = False
+        self._turn = asyncio.Lock()
+
+    async def bear(self) -> Spare:
+        """A new supervisor.
+
+        Raises
+        ------
+        OSError
+            When the system makes no process, or a new nursery does not answer.
+        """
+        async with self._turn:
+            if self._channel is not None and not self._owes:
+                try:
+                    return await self._ask(self._channel)
+                except (ConnectionError, asyncio.TimeoutError):
+                    pass  # it is gone, or stopped: another one takes its place
+            await asyncio.to_thread(self._end)
+            channel = await asyncio.to_thread(self._begin)
+            try:
+                return await self._ask(channel)
+            except (ConnectionError, asyncio.TimeoutError):
+                await asyncio.to_thread(self._end)
+                raise OSError(
+                    "the process that makes supervisors has ended; the supervisors' log may say why",
+                ) from None
+
+    async def close(self) -> None:
+        """Let it end; the supervisors that it has made go on."""
+        async with self._turn:
+            await asyncio.to_thread(self._end)
+
+    def _begin(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs, self._log.open("ab") as errors:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-m", "cluster_agent.supervisor.nursery", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    pass_fds=(theirs.fileno(),),
+                    cwd="/",
+                    env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        self._channel = ours
+        self._owes = False
+        return ours
+
+    def _end(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            try:
+                self._process.wait(_DISMISS_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    async def _ask(self, channel: socket.socket) -> Spare:
+        ours, theirs = socket.socketpair()
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "cluster_agent.supervisor.main", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                pass_fds=(theirs.fileno(),),
-                cwd="/",
-                env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
-                start_new_session=True,
-            )
+            with theirs:
+                socket.send_fds(channel, [REQUEST], [theirs.fileno()])
+                self._owes = True
+                loop = asyncio.get_running_loop()
+                packet = await asyncio.wait_for(loop.sock_recv(channel, REPLY_BYTES), _BIRTH_S)
+                self._owes = False
+            if not packet:
+                raise ConnectionResetError
+            reply = decode_reply(packet)
+            if isinstance(reply, Refused):
+                raise OSError(reply.errno, os.strerror(reply.errno))
         except BaseException:
             ours.close()
             raise
-    # it may outlive this agent: its exit is taken by process id, by whoever waits for it
-    process.returncode = 0
-    ours.setblocking(False)
-    return Spare(process.pid, ours)
+        ours.setblocking(False)
+        return Spare(reply.pid, reply.started, ours)
 
 
 class Spares:
@@ -91,7 +159,7 @@ class Spares:
 
     def __init__(self, count: int, log: Path) -> None:
         self._count = count
-        self._log = log
+        self._nursery = Nursery(log)
         self._waiting: deque[Spare] = deque()
         self._refill: asyncio.Task[None] | None = None
         self._closed = False
@@ -109,7 +177,7 @@ class Spares:
         """
         if self._waiting:
             return self._waiting.popleft(), False
-        return await asyncio.to_thread(spawn, self._log), True
+        return await self._nursery.bear(), True
 
     def refill(self, delay_s: float = _REFILL_DELAY_S) -> None:
         """Replace what was taken, in the background."""
@@ -123,8 +191,9 @@ class Spares:
             await asyncio.gather(self._refill, return_exceptions=True)
         while self._waiting:
             await asyncio.to_thread(self._waiting.popleft().dismiss)
+        await self._nursery.close()
 
     async def _fill(self, delay_s: float) -> None:
         while len(self._waiting) < self._count and not self._closed:
             await asyncio.sleep(delay_s)
-            self._waiting.append(await asyncio.to_thread(spawn, self._log))
+            self._waiting.append(await self._nursery.bear())

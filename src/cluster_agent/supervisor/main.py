@@ -1,7 +1,8 @@
 """One supervisor process: waits for its order, runs that one job, ends.
 
-Started ahead of its job by an agent, with one end of a socket pair. Until it has a complete order it ends when
-the agent's end closes; once it has one it answers with a byte and never looks at the agent again.
+Forked ahead of its job (:mod:`cluster_agent.supervisor.nursery`), with one end of a socket pair; the agent has
+the other. Until it has a complete order it ends when the agent's end closes; once it has one it answers with a
+byte and never looks at the agent again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,3 @@ def _receive_exactly(agent: socket.socket, count: int) -> bytes:
 
 def _decode_path(kind: type, value: Any) -> Any:
     return kind(value) if kind is Path else value
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -22,6 +22,7 @@ if sys.platform == "linux":
     #: Unit of ``ru_maxrss``.
     RSS_BYTES = 1024
     _SET_PARENT_DEATH_SIGNAL = 1
+    _SET_NAME = 15
     _SET_CHILD_SUBREAPER = 36
     _STOP_ROUNDS = 20
     _STRIKES = 20
@@ -37,6 +38,10 @@ if sys.platform == "linux":
         _prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
+
+    def set_name(name: str) -> None:
+        """Have this process called ``name`` (15 bytes at most) where processes are listed by name."""
+        _prctl(_SET_NAME, name.encode(), 0, 0, 0)
 
     def descendants(root: int) -> dict[int, float]:
         """Processes below ``root`` by process id, with their start times."""
@@ -151,6 +156,9 @@ else:
         """End at once if the parent has ended already; nothing more is to be had here."""
         if os.getppid() != parent:
             os._exit(1)
+
+    def set_name(name: str) -> None:
+        """Nothing: a process cannot name itself here."""
 
     def descendants(root: int) -> dict[int, float]:
         """Processes below ``root`` by process id, with their start times."""
