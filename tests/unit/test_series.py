@@ -207,8 +207,9 @@ def test_metrics_in_words_name_each_step_once() -> None:
     assert metrics_line(traces) == "loss 0.25, val_loss 0.5 (step 1); rmse 3 (round 0)"
     assert metrics_line(traces, limit=2) == "loss 0.25, val_loss 0.5 (step 1); 1 more"
     assert metrics_line([]) == ""
-    assert [number(value) for value in (3.0, 0.123456, 1e-9, 12345678.0, math.nan)] == [
+    assert [number(value) for value in (3.0, -49380.5, 0.123456, 1e-9, 12345678.0, math.nan)] == [
         "3",
+        "-49380",
         "0.1235",
         "1e-09",
         "1.235e+07",

@@ -133,9 +133,9 @@ def metrics_line(traces: Sequence[Trace], limit: int = 6) -> str:
 
 
 def number(value: float) -> str:
-    """``value`` with four significant digits."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e6:
-        return str(int(value))
+    """``value`` with four significant digits; below a million never without its whole part."""
+    if abs(value) < 1e6 and (abs(value) >= 1e4 or value == int(value)):
+        return str(round(value))
     return f"{value:.4g}"
 
 

@@ -4,7 +4,7 @@
  */
 
 import { element, setText } from "./dom.js";
-import { number, significant } from "./format.js";
+import { number, rounded, significant } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 300;
@@ -23,8 +23,11 @@ function shape(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A number in a chart: a whole one as it is, others with four significant digits. */
-export const figure = (value) => (Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : significant(value));
+/** A number in a chart: four significant digits, but below a million never without its whole part. */
+export function figure(value) {
+  const size = Math.abs(value);
+  return size < 1e6 && (size >= 1e4 || Number.isInteger(value)) ? String(rounded(value)) : significant(value);
+}
 
 /**
  * One chart: `title`; `axis`, the word for the steps; `write` and `writeStep`, how values and steps are written;
