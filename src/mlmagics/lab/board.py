@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -73,7 +74,8 @@ class Board:
 
     def tell(self, message: Message) -> None:
         """Send ``message`` to all listeners; it is not kept for those who come later."""
-        self._send(msgspec.json.encode(message))
+        # names of files may hold bytes that are no UTF-8, which msgspec does not encode
+        self._send(json.dumps(message).encode())
 
     def close(self) -> None:
         """Look no more."""

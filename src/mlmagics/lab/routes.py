@@ -6,6 +6,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado.web import HTTPError, RequestHandler, authenticated
 
 from mlmagics.lab import cluster_calls, job_calls, page_calls, passing, stream_calls
+from mlmagics.lab.git.calls import CALLS, OneTask
 from mlmagics.lab.handling import Handler
 
 _CLUSTER = r"(?P<cluster>[a-z][a-z0-9._-]{0,31})"
@@ -45,6 +46,8 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (f"/mlmagics/api/jobs/{_JOB}/resubmit", job_calls.Resubmit),
     *((f"/mlmagics/api/jobs/{_JOB}/{part}", passing.Passing) for part in _PARTS),
     ("/mlmagics/api/stream", stream_calls.Stream),
+    *((f"/mlmagics/api/git/{name}", call) for name, call in CALLS.items()),
+    ("/mlmagics/api/git/tasks/(?P<task_id>[0-9a-f]{16})", OneTask),
     (f"/mlmagics/history/{_JOB}", page_calls.History),
     (f"/mlmagics/agent/{_CLUSTER}/history/{_ID}", page_calls.Page),
     (rf"/mlmagics/agent/{_CLUSTER}/static/(?P<name>[a-z]+\.[a-z]+)", page_calls.PageFile),
