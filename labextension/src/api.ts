@@ -2,11 +2,10 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import { Agent, Refused } from './page';
+import { Declined, Offline } from './failures';
+import type { Told } from './failures';
+import { Agent } from './page';
 import type { ClusterView, JobView, Trouble } from './types';
-
-/** The Jupyter server does not answer. */
-export class Offline extends Error {}
 
 export interface NewCluster {
   readonly name: string;
@@ -32,7 +31,7 @@ export class Api {
     return this.settings.token && this.settings.appendToken ? `${url}&token=${part(this.settings.token)}` : url;
   }
 
-  /** The answer when it is a good one; else raises `Refused` or `Offline`. */
+  /** The answer when it is a good one; else raises `Declined` or `Offline`. */
   async request(path: string, init: RequestInit = {}): Promise<Response> {
     let response: Response;
     try {
@@ -126,10 +125,9 @@ export class ThroughServer extends Agent {
 
 async function refusal(response: Response): Promise<Error> {
   try {
-    const body = (await response.json()) as { error?: object; message?: unknown };
-    const told = body.error ?? (typeof body.message === 'string' ? { message: body.message } : undefined);
-    return new Refused(response.status, told as never);
+    const body = (await response.json()) as { error?: Told; message?: unknown };
+    return new Declined(response.status, body.error ?? (typeof body.message === 'string' ? { message: body.message } : {}));
   } catch {
-    return new Refused(response.status);
+    return new Declined(response.status);
   }
 }

@@ -3,15 +3,14 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { addIcon, copyIcon, launchIcon, refreshIcon, stopIcon, runIcon, textEditorIcon, closeIcon } from '@jupyterlab/ui-components';
-import type { LabIcon } from '@jupyterlab/ui-components';
-import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { adder, argsOf, keyAt } from './acting';
+import type { Args } from './acting';
 import { addCluster, confirmRemoval } from './clusters/adding';
 import { everybodyIcon, panelIcon } from './icons';
 import { readKey } from './jobs/keys';
 import { find, isActive } from './model';
 import { activeNotebook, insertMagic } from './notebook';
 import { oneLine } from './page';
-import { reasonOf } from './store';
 import type { Store } from './store';
 import type { JobView } from './types';
 import type { Words } from './words';
@@ -31,8 +30,6 @@ export const IDS = {
   insert: 'mlmagics-lab:insert-magic'
 } as const;
 
-type Args = ReadonlyPartialJSONObject;
-
 export interface Parts {
   readonly app: JupyterFrontEnd;
   readonly store: Store;
@@ -43,26 +40,12 @@ export interface Parts {
   readonly openLog: (job: JobView) => void;
 }
 
-interface Of<T> {
-  readonly label: string;
-  readonly caption: string;
-  readonly icon?: LabIcon;
-  readonly act: (what: T) => void | Promise<void>;
-  readonly enabled?: (what: T) => boolean;
-}
-
-const JOB_ARGS = {
-  type: 'object',
-  properties: {
-    cluster: { type: 'string', description: 'Name of the cluster' },
-    job_id: { type: 'number', description: 'Number of the job' }
-  }
-};
-const CLUSTER_ARGS = {
-  type: 'object',
-  properties: { cluster: { type: 'string', description: 'Name of the cluster' } }
-};
-const NO_ARGS = { type: 'object', properties: {} };
+const JOB_ARGS = argsOf({
+  cluster: { type: 'string', description: 'Name of the cluster' },
+  job_id: { type: 'number', description: 'Number of the job' }
+});
+const CLUSTER_ARGS = argsOf({ cluster: { type: 'string', description: 'Name of the cluster' } });
+const NO_ARGS = argsOf();
 
 /** Register all commands; gives their ids. */
 export function addCommands(parts: Parts): readonly string[] {
@@ -74,17 +57,17 @@ export function addCommands(parts: Parts): readonly string[] {
 
 function general({ app, store, trans, show }: Parts): void {
   app.commands.addCommand(IDS.show, {
-    label: trans.__('Show clusters and jobs'),
-    caption: trans.__('Show the panel of clusters and jobs'),
+    label: trans.__('Show clusters, jobs and git'),
+    caption: trans.__('Show the panel of clusters, jobs and git'),
     icon: panelIcon,
-    describedBy: { args: NO_ARGS },
+    describedBy: NO_ARGS,
     execute: show
   });
   app.commands.addCommand(IDS.refresh, {
     label: trans.__('Refresh clusters and jobs'),
     caption: trans.__('Ask all clusters how they and their jobs do'),
     icon: refreshIcon,
-    describedBy: { args: NO_ARGS },
+    describedBy: NO_ARGS,
     execute: () => store.refresh()
   });
   app.commands.addCommand(IDS.everybody, {
@@ -94,7 +77,7 @@ function general({ app, store, trans, show }: Parts): void {
     icon: everybodyIcon,
     isToggled: () => store.state.everybody,
     isToggleable: true,
-    describedBy: { args: NO_ARGS },
+    describedBy: NO_ARGS,
     execute: () => {
       store.showEverybody(!store.state.everybody);
       app.commands.notifyCommandChanged(IDS.everybody);
@@ -104,25 +87,12 @@ function general({ app, store, trans, show }: Parts): void {
 
 function onJobs(parts: Parts): void {
   const { app, store, trans } = parts;
-  const add = (id: string, { label, caption, icon, act, enabled }: Of<JobView>): void => {
-    app.commands.addCommand(id, {
-      label,
-      caption,
-      icon,
-      describedBy: { args: JOB_ARGS },
-      isEnabled: args => {
-        const named = jobNamed(parts, args);
-        const job = named && find(store.state, named.cluster, named.job_id);
-        return named !== null && (!enabled || !job || enabled(job));
-      },
-      execute: async args => {
-        const named = jobNamed(parts, args);
-        if (named) {
-          await told(trans, async () => act(await jobOf(store, named)));
-        }
-      }
-    });
-  };
+  const add = adder<Named, JobView>(app, trans, {
+    describedBy: JOB_ARGS,
+    named: args => jobNamed(app, args),
+    known: ({ cluster, job_id }) => find(store.state, cluster, job_id),
+    get: ({ cluster, job_id }) => find(store.state, cluster, job_id) ?? store.api.job(cluster, job_id)
+  });
   add(IDS.openLog, {
     label: trans.__('Open the log'),
     caption: trans.__('Open the whole log of the job in a tab'),
@@ -176,7 +146,7 @@ function onClusters(parts: Parts): void {
     label: trans.__('Add a cluster…'),
     caption: trans.__('Add a cluster by an invite or its address'),
     icon: addIcon,
-    describedBy: { args: NO_ARGS },
+    describedBy: NO_ARGS,
     execute: async () => {
       const row = await addCluster(store.api, trans);
       if (row) {
@@ -187,24 +157,12 @@ function onClusters(parts: Parts): void {
       }
     }
   });
-  const add = (id: string, { label, caption, icon, act, enabled }: Of<string>): void => {
-    app.commands.addCommand(id, {
-      label,
-      caption,
-      icon,
-      describedBy: { args: CLUSTER_ARGS },
-      isEnabled: args => {
-        const name = clusterNamed(parts, args);
-        return name !== null && (!enabled || enabled(name));
-      },
-      execute: async args => {
-        const name = clusterNamed(parts, args);
-        if (name !== null) {
-          await told(trans, () => act(name));
-        }
-      }
-    });
-  };
+  const add = adder<string, string>(app, trans, {
+    describedBy: CLUSTER_ARGS,
+    named: args => clusterNamed(app, args),
+    known: name => name,
+    get: name => name
+  });
   add(IDS.insert, {
     label: trans.__('Use it in the active notebook'),
     caption: trans.__('Begin a cell of the active notebook with the magic of this cluster'),
@@ -258,21 +216,12 @@ async function insert({ app, trans }: Parts, name: string): Promise<void> {
   }
 }
 
-/** Do something; what goes wrong is told to the person. */
-async function told(trans: Words, act: () => void | Promise<void>): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    Notification.error(reasonOf(error) || trans.__('That did not work; try again.'));
-  }
+interface Named {
+  readonly cluster: string;
+  readonly job_id: number;
 }
 
-async function jobOf(store: Store, named: { readonly cluster: string; readonly job_id: number }): Promise<JobView> {
-  return find(store.state, named.cluster, named.job_id) ?? store.api.job(named.cluster, named.job_id);
-}
-
-/** The job of the arguments, else of the row below the menu, else of the row or tab that has the focus. */
-function jobNamed({ app }: Parts, args: Args): { readonly cluster: string; readonly job_id: number } | null {
+function jobNamed(app: JupyterFrontEnd, args: Args): Named | null {
   if (typeof args.cluster === 'string' && typeof args.job_id === 'number') {
     return { cluster: args.cluster, job_id: args.job_id };
   }
@@ -280,15 +229,6 @@ function jobNamed({ app }: Parts, args: Args): { readonly cluster: string; reado
   return key ? readKey(key) : null;
 }
 
-function clusterNamed({ app }: Parts, args: Args): string | null {
+function clusterNamed(app: JupyterFrontEnd, args: Args): string | null {
   return typeof args.cluster === 'string' ? args.cluster : keyAt(app, 'mlmagics-cluster') || null;
-}
-
-function keyAt(app: JupyterFrontEnd, className: string): string {
-  const below = app.contextMenuHitTest(node => node.classList.contains(className));
-  const row =
-    below ??
-    document.activeElement?.closest<HTMLElement>(`.${className}`) ??
-    document.querySelector<HTMLElement>(`.${className}[aria-selected=true]`);
-  return row?.dataset.key ?? '';
 }

@@ -4,6 +4,7 @@ import { ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, WidgetTracker } from '@jupyterlab/apputils';
 import type { MainAreaWidget } from '@jupyterlab/apputils';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
@@ -12,27 +13,29 @@ import { version } from '../package.json';
 import { Api } from './api';
 import { RANK, cardFactory } from './card/renderer';
 import { IDS, addCommands } from './commands';
+import { addGit } from './git/wiring';
 import { logTab } from './log/tab';
 import type { Log, LogOptions } from './log/tab';
 import { isSame } from './model';
 import { notifyEnd } from './notify';
-import { Panel } from './panel';
-import { followSettings } from './settings';
+import { PANEL_ID, Panel } from './panel';
+import { Known } from './settings';
 import { said, statusItem } from './status';
 import { Store } from './store';
 import type { JobView } from './types';
 
 const ID = 'mlmagics-lab:plugin';
 const CATEGORY = 'Clusters and jobs';
+const GIT_CATEGORY = 'Git in the sidebar';
 /** Below the file browser, which has 100, and the running kernels. */
 const LEFT_RANK = 250;
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Clusters and jobs of mlmagics, and cards that live after a reload.',
+  description: 'Clusters, jobs and git of mlmagics, and cards that live after a reload.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  optional: [ITranslator, ICommandPalette, ILayoutRestorer, ISettingRegistry, IStatusBar],
+  optional: [ITranslator, ICommandPalette, ILayoutRestorer, ISettingRegistry, IStatusBar, IDefaultFileBrowser],
   activate
 };
 
@@ -45,21 +48,26 @@ function activate(
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null,
   registry: ISettingRegistry | null,
-  statusBar: IStatusBar | null
+  statusBar: IStatusBar | null,
+  browser: IDefaultFileBrowser | null
 ): void {
   const translator = given ?? nullTranslator;
   const trans = translator.load('mlmagics_lab');
   const { commands } = app;
   const store = new Store(new Api(), version);
-  const settings = followSettings(registry, ID);
+  const settings = new Known(registry, ID);
   const logs: LogOptions = { store, commands, rendermime, trans };
 
-  const panel = new Panel({ store, commands, translator, trans, version });
+  const show = (): void => app.shell.activateById(PANEL_ID);
+  const git = addGit({ app, store, settings, trans, browser, show });
+  const panel = new Panel({ store, commands, translator, trans, version, settings, git });
   const tracker = new WidgetTracker<MainAreaWidget<Log>>({ namespace: 'mlmagics-lab-logs' });
-  const show = (): void => app.shell.activateById(panel.id);
   const ids = addCommands({ app, store, trans, show, openLog: job => openLog(app, tracker, job, logs) });
   for (const command of ids) {
     palette?.addItem({ command, category: trans.__(CATEGORY) });
+  }
+  for (const command of git.commands) {
+    palette?.addItem({ command, category: trans.__(GIT_CATEGORY) });
   }
   app.shell.add(panel, 'left', { rank: LEFT_RANK, type: 'Clusters and jobs' });
   restorer?.add(panel, panel.id);
@@ -74,11 +82,11 @@ function activate(
     item: statusItem(store, trans, show),
     align: 'left',
     rank: 40,
-    isActive: () => settings.showStatus && said(store, trans) !== '',
+    isActive: () => settings.now.showStatus && said(store, trans) !== '',
     activeStateChanged: store.stateChanged
   });
   store.ended.connect((_, jobs) => {
-    if (settings.notifyEnd) {
+    if (settings.now.notifyEnd) {
       jobs.forEach(job => notifyEnd(job, commands, trans));
     }
   });

@@ -1,4 +1,4 @@
-/** The panel on the left: sections of jobs and of clusters. */
+/** The panel on the left: sections of jobs, of clusters and of git. */
 
 import type { CommandRegistry } from '@lumino/commands';
 import type { ITranslator } from '@jupyterlab/translation';
@@ -11,19 +11,23 @@ import {
 } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Signal } from '@lumino/signaling';
+import type { AccordionPanel } from '@lumino/widgets';
 import * as React from 'react';
 import { Clusters } from './clusters/section';
 import { IDS } from './commands';
+import type { GitPart } from './git/wiring';
 import { panelIcon } from './icons';
 import { readKey } from './jobs/keys';
 import { Progresses } from './jobs/progress';
 import { Jobs } from './jobs/section';
 import { hasActive } from './model';
 import { Notice } from './notice';
+import type { Known } from './settings';
 import type { Store } from './store';
 import { Section } from './widgets';
 import type { Words } from './words';
 
+export const PANEL_ID = 'mlmagics-lab-panel';
 /** What is told in minutes is drawn anew so often. */
 const TICK_MS = 10_000;
 
@@ -33,6 +37,8 @@ export interface PanelOptions {
   readonly translator: ITranslator;
   readonly trans: Words;
   readonly version: string;
+  readonly settings: Known;
+  readonly git: GitPart;
 }
 
 export class Panel extends SidePanel {
@@ -43,16 +49,19 @@ export class Panel extends SidePanel {
   constructor(private readonly options: PanelOptions) {
     super({ translator: options.translator });
     const { store, trans } = options;
-    this.id = 'mlmagics-lab-panel';
+    this.id = PANEL_ID;
     this.addClass('mlmagics-panel');
     this.title.icon = panelIcon;
-    this.title.caption = trans.__('Clusters and jobs');
+    this.title.caption = trans.__('Clusters, jobs and git');
     this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', trans.__('Clusters and jobs'));
+    this.node.setAttribute('aria-label', trans.__('Clusters, jobs and git'));
     this.progresses = new Progresses(store.api, () => store.state);
     this.header.addWidget(this.notice());
     this.addWidget(this.jobs());
     this.addWidget(this.clusters());
+    const git = this.section(trans.__('Git'), options.git.section, options.git.buttons);
+    this.showGit(git);
+    options.settings.changed.connect(() => this.showGit(git));
     store.changed.connect(() => this.redraw.emit());
     this.progresses.changed.connect(() => this.redraw.emit());
   }
@@ -82,6 +91,17 @@ export class Panel extends SidePanel {
       void store.lookAtClusters();
       this.redraw.emit();
       this.timer = window.setInterval(() => hasActive(store.state) && this.redraw.emit(), TICK_MS);
+    }
+  }
+
+  private showGit(git: PanelWithToolbar): void {
+    const isWanted = this.options.settings.now.showGit;
+    if (isWanted && !git.parent) {
+      this.addWidget(git);
+      // files of a repository need more room than a few clusters
+      (this.content as AccordionPanel).setRelativeSizes([3, 2, 5]);
+    } else if (!isWanted) {
+      git.parent = null;
     }
   }
 

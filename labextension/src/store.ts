@@ -7,19 +7,15 @@
 
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
-import { Offline } from './api';
 import type { Api } from './api';
+import { Declined, Offline, reasonOf } from './failures';
 import { START, find, hasActive, justEnded, reduce } from './model';
 import type { Change, Phase, State } from './model';
-import { Refused } from './page';
 import { Stream } from './stream';
 import type { ClusterView, JobView, Push } from './types';
 
 const LOOK_MS = 20_000;
 const HIDDEN_MS = 120_000;
-
-/** What a person is told of an error. */
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export class Store {
   private readonly _changed = new Signal<this, State>(this);
@@ -196,7 +192,7 @@ function phaseOf(error: unknown): { readonly phase: Phase; readonly problem: str
   if (error instanceof Offline) {
     return { phase: 'offline', problem: '' };
   }
-  if (error instanceof Refused && error.status === 404) {
+  if (error instanceof Declined && error.status === 404) {
     return { phase: 'missing', problem: '' };
   }
   return { phase: 'refused', problem: reasonOf(error) };

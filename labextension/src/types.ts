@@ -1,5 +1,7 @@
 /** What the Jupyter server tells, as it comes. */
 
+import type { Task } from './git/types';
+
 export interface JobView {
   readonly job_id: number;
   readonly cluster: string;
@@ -51,7 +53,7 @@ export interface ClusterView {
 /** A cluster that did not answer, and why. */
 export type Trouble = readonly [cluster: string, reason: string];
 
-/** What the stream pushes; other types are of other parts. */
+/** What the stream pushes. */
 export type Push =
   | {
       readonly type: 'jobs';
@@ -60,4 +62,5 @@ export type Push =
       readonly troubles: readonly Trouble[];
     }
   | { readonly type: 'clusters'; readonly clusters: readonly ClusterView[] }
+  | Task
   | { readonly type: 'trouble'; readonly error: { readonly message: string } | null };

@@ -43,6 +43,8 @@ test('notes tell what the log lost, and words from outside stay on one line', ()
   const dropped = noteOf(tidy({ type: 'dropped', stream: 'stdout', count: 2048 }), trans);
   assert.deepEqual(dropped, { text: '2 KiB of stdout are not in the log: it has reached its limit.', isWarning: true });
   assert.equal(noteOf(tidy({ type: 'cancel', by: 'ada\nbob', reason: 'too slow' }), trans)?.text, 'Cancel asked by ada bob: too slow');
+  const refused = noteOf(tidy({ type: 'storage', message: 'the disk\nfailed' }), trans);
+  assert.deepEqual(refused, { text: 'the disk failed', isWarning: true });
   assert.equal(noteOf(tidy({ type: 'output', text: 'x' }), trans), null);
 });
 

@@ -6,7 +6,7 @@ import type { ClusterView, JobView, Trouble } from '../src/types';
 
 const FOLDER = join(process.cwd(), '..', 'tests', 'lab_server', 'recorded');
 
-const read = (name: string): unknown => JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8'));
+export const read = (name: string): unknown => JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8'));
 
 export const jobs = (): { jobs: JobView[]; troubles: Trouble[] } => read('jobs') as never;
 export const clusters = (): ClusterView[] => (read('clusters') as { clusters: ClusterView[] }).clusters;
@@ -25,7 +25,7 @@ export function job(id: number, changes: Partial<JobView> = {}): JobView {
 /** Translates nothing, and fills in as JupyterLab does. */
 export const trans = {
   __: (text: string, ...values: unknown[]): string => filled(text, values),
-  _n: (one: string, more: string, n: number): string => filled(n === 1 ? one : more, [n])
+  _n: (one: string, more: string, n: number, ...values: unknown[]): string => filled(n === 1 ? one : more, [n, ...values])
 };
 
 function filled(text: string, values: unknown[]): string {

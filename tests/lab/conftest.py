@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_lab import JupyterLab, Notebook
+from lab_parts import Orders, attached, page_of, serving
 
-from mlmagics.cluster.store import Attachment, AttachmentStore
 from running import AgentProcess
-
-_PATIENCE_MS = 60_000
-#: JupyterLab's own trouble when its theme is changed soon after another change
-_ITS_OWN = "Failed to execute 'removeChild'"
 
 
 @pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """The agent behind ``gpu-box``."""
-    agent = AgentProcess(tmp_path_factory.mktemp("box") / "home")
-    try:
-        agent.start()
+    with serving(tmp_path_factory.mktemp("box") / "home") as agent:
         yield agent
-    finally:
-        agent.destroy()
 
 
 @pytest.fixture(scope="session")
@@ -35,26 +28,20 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, box: AgentProcess) -> Iter
     page_config = home / "config" / "labconfig" / "page_config.json"
     page_config.parent.mkdir(parents=True)
     page_config.write_text('{"disabledExtensions": {"mlmagics-lab": true}}')
-    AttachmentStore(home / "mlmagics").put(
-        Attachment(name="gpu-box", url=box.url, credential="file", credential_from=str(box.home / "token"))
-    )
-    env = {"MLMAGICS_CONFIG_DIR": str(home / "mlmagics"), "MLMAGICS_LOCAL_HOME": str(home / "local")}
-    server = JupyterLab(home, env)
+    server = JupyterLab(home, attached(home, box))
     yield server
     server.stop()
 
 
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
-    """A page in a profile of its own; the test fails when a script in it breaks."""
-    troubles: list[str] = []
-    context = chromium.new_context(viewport={"width": 1100, "height": 1000})
-    page = context.new_page()
-    page.set_default_timeout(_PATIENCE_MS)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    yield page
-    context.close()
-    assert [line for line in troubles if _ITS_OWN not in line] == []
+    with page_of(chromium, (1100, 1000)) as page:
+        yield page
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Orders:
+    return Orders(tmp_path / "orders")
 
 
 @pytest.fixture

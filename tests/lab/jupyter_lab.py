@@ -40,7 +40,7 @@ class JupyterLab:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("JUPYTER", "JPY_", "VSCODE_", "MLMAGICS_"))
+            if not name.startswith(("JUPYTER", "JPY_", "VSCODE_", "MLMAGICS_", "GIT_"))
         }
         folders = {"HOME": home, "JUPYTER_CONFIG_DIR": home / "config", "JUPYTER_DATA_DIR": home / "data",
                    "JUPYTER_RUNTIME_DIR": home / "run", "IPYTHONDIR": home / "ipython"}  # fmt: skip
@@ -77,9 +77,15 @@ class JupyterLab:
             name = f"{uuid.uuid4().hex[:8]}.ipynb"
             write_notebook(self.notebooks / name, cells)
         notebook = Notebook(page, self.notebooks / name)
-        page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{name}?token={TOKEN}&reset")
+        self.lab(page, name)
         notebook.ready()
         return notebook
+
+    def lab(self, page: Any, path: str) -> None:
+        """JupyterLab with a file or folder open in it, shown in ``page``."""
+        where = f"/tree/{path}" if path else ""
+        page.goto(f"http://127.0.0.1:{self.port}/lab{where}?token={TOKEN}&reset")
+        page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=1000 * PATIENCE_S)
 
 
 class Notebook:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from jupyter_lab import JupyterLab, Notebook
+from lab_parts import BAR, COLOURS, CONTRAST, METRICS, PATIENCE_MS, PLOT, THEMES, Orders, job_of, number
 
 from cluster_agent.protocol import State
 from running import AgentProcess, until
@@ -17,59 +18,6 @@ from running import AgentProcess, until
 pytestmark = pytest.mark.browser
 
 expect = pytest.importorskip("playwright.sync_api").expect
-PATIENCE_MS = 60_000
-CONTRAST = Path(__file__).parents[1] / "browser" / "contrast.js"
-
-#: A job that does line by line what a file tells it: lines of Python, `end` for the end.
-JOB = """\
-import pathlib, sys, time
-done, orders = 0, pathlib.Path({orders!r})
-while True:
-    lines = orders.read_text().split("\\n")[:-1]
-    for line in lines[done:]:
-        exec(line)
-    done = len(lines)
-    time.sleep(0.02)
-"""
-BAR = "sys.stderr.write('\\rtrain:  {0}%|###  | {0}/100 [00:10<00:06, 6.13it/s]'); sys.stderr.flush()"
-METRICS = (
-    "import mlmagics; [mlmagics.log(step=n, loss=1 / (n + 1), val_loss=1.2 / (n + 1)) for n in range(20)]"
-)
-PLOT = "import matplotlib.pyplot as plt; plt.plot([1, 3, 2]); plt.show()"
-COLOURS = "print(*(f'\\x1b[{c}mcolour{c}\\x1b[0m' for c in [*range(30, 38), *range(90, 98)]), '\\x1b[38;5;28mgreen\\x1b[0m')"
-
-
-class Orders:
-    """What a job is to do, one line at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.touch()
-
-    def __call__(self, *lines: str) -> None:
-        with self._path.open("a") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-
-    def cell(self, line: str) -> str:
-        return f"{line}\n{JOB.format(orders=str(self._path))}"
-
-
-@pytest.fixture
-def orders(tmp_path: Path) -> Orders:
-    return Orders(tmp_path / "orders")
-
-
-def ref(notebook: Notebook, cell: int) -> str:
-    """The job of a cell."""
-    output = notebook.outputs(cell)
-    expect(output).to_contain_text(re.compile(r"Job gpu-box/\d+: "), timeout=PATIENCE_MS)
-    found = re.search(r"gpu-box/\d+", output.inner_text())
-    assert found is not None
-    return found[0]
-
-
-def job_id(name: str) -> int:
-    return int(name.partition("/")[2])
 
 
 def test_card_is_updated_while_another_cell_runs(
@@ -122,9 +70,9 @@ def test_card_can_be_read_in_every_theme(open_notebook: Callable[..., Notebook],
 def hard_to_read(notebook: Notebook, card: Any) -> dict[str, list[str]]:
     """Texts of too little contrast, by theme."""
     found = {}
-    for theme in ("Dark", "Dark High Contrast", "Light"):
+    for theme in reversed(THEMES):
         notebook.show_in(theme)
-        poor = card.evaluate(CONTRAST.read_text())
+        poor = card.evaluate(CONTRAST)
         if poor:
             found[theme] = poor
     return found
@@ -137,13 +85,13 @@ def test_stop_button_stops_the_watching_and_the_job_goes_on(
     notebook.run_to_end(0)
     notebook.run(1)
     orders("print('begun')")
-    name = ref(notebook, 1)
+    name = job_of(notebook, 1)
     expect(notebook.outputs(1)).to_contain_text("begun", timeout=PATIENCE_MS)
     notebook.page.locator('[data-jp-item-name="interrupt"]').first.click()
     expect(notebook.outputs(1)).to_contain_text("stopped watching", timeout=PATIENCE_MS)
     expect(notebook.outputs(1)).to_contain_text(f"To come back: %logs {name}")
     assert notebook.prompt(1) == "[2]:"
-    assert box.client().job(job_id(name)).state is State.RUNNING
+    assert box.client().job(number(name)).state is State.RUNNING
     orders("raise SystemExit")
 
 
@@ -159,8 +107,8 @@ def test_card_of_a_page_that_was_reloaded_is_still_true(
     page.reload()
     notebook.ready()
     orders(PLOT, "raise SystemExit")
-    name = ref(notebook, 1)
-    until(lambda: box.client().job(job_id(name)).ended_at)
+    name = job_of(notebook, 1)
+    until(lambda: box.client().job(number(name)).ended_at)
     expect(notebook.card(1)).to_contain_text(
         re.compile(r"Running, for .* as of \d\d:\d\d:\d\d on \d+ \w+ \d{4}")
     )

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_lab import JupyterLab, Notebook
+from lab_git import GitSection, as_bob, notebook_text, surroundings
 from lab_panel import Panel
+from lab_parts import Orders, attached, page_of, serving
 
-from mlmagics.cluster.store import Attachment, AttachmentStore
+from git_remote import GitServer, Terminal
 from running import AgentProcess
 
 BUILT = Path(__file__).parents[2] / "src" / "mlmagics" / "lab" / "labextension"
-_PATIENCE_MS = 60_000
 #: what a browser says by itself of an answer that tells a person no
 _REFUSAL = "Failed to load resource: the server responded with a status of 4"
-#: JupyterLab's own trouble when its theme is changed soon after another change
-_ITS_OWN = "Failed to execute 'removeChild'"
 
 
 @pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """The agent behind ``gpu-box``."""
-    agent = AgentProcess(tmp_path_factory.mktemp("box") / "home")
-    try:
-        agent.start()
+    with serving(tmp_path_factory.mktemp("box") / "home") as agent:
         yield agent
-    finally:
-        agent.destroy()
 
 
-def lab_with_sidebar(home: Path, box: AgentProcess, *, server: bool = True) -> JupyterLab:
-    """JupyterLab of a person who has attached ``gpu-box``; without ``server`` only its front end has the sidebar."""
+def lab_with_sidebar(home: Path, env: Mapping[str, str], *, server: bool = True) -> JupyterLab:
+    """JupyterLab with the sidebar; without ``server`` only its front end has it."""
     assert (BUILT / "package.json").exists(), (
         "build the sidebar: npm ci && npm run build:prod in labextension"
-    )
-    AttachmentStore(home / "mlmagics").put(
-        Attachment(name="gpu-box", url=box.url, credential="file", credential_from=str(box.home / "token"))
     )
     # before what is installed in this environment
     switch = home / "switch" / "jupyter_server_config.d" / "mlmagics_lab.json"
@@ -51,8 +44,7 @@ def lab_with_sidebar(home: Path, box: AgentProcess, *, server: bool = True) -> J
     return JupyterLab(
         home,
         {
-            "MLMAGICS_CONFIG_DIR": str(home / "mlmagics"),
-            "MLMAGICS_LOCAL_HOME": str(home / "local"),
+            **env,
             "JUPYTER_PATH": str(home / "share"),
             "JUPYTER_CONFIG_PATH": str(home / "switch"),
         },
@@ -61,7 +53,8 @@ def lab_with_sidebar(home: Path, box: AgentProcess, *, server: bool = True) -> J
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory, box: AgentProcess) -> Iterator[JupyterLab]:
-    server = lab_with_sidebar(tmp_path_factory.mktemp("person"), box)
+    home = tmp_path_factory.mktemp("person")
+    server = lab_with_sidebar(home, attached(home, box))
     yield server
     server.stop()
 
@@ -69,7 +62,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory, box: AgentProcess) -> Iter
 @pytest.fixture
 def bare_jupyter(tmp_path: Path, box: AgentProcess) -> Iterator[JupyterLab]:
     """One whose server does not know of the sidebar."""
-    server = lab_with_sidebar(tmp_path, box, server=False)
+    server = lab_with_sidebar(tmp_path, attached(tmp_path, box), server=False)
     yield server
     server.stop()
 
@@ -77,16 +70,14 @@ def bare_jupyter(tmp_path: Path, box: AgentProcess) -> Iterator[JupyterLab]:
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
     """A page in a profile of its own; the test fails when a script in it breaks, or something warns."""
-    troubles: list[str] = []
-    context = chromium.new_context(viewport={"width": 1300, "height": 900})
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.set_default_timeout(_PATIENCE_MS)
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda said: troubles.append(said.text) if said.type in ("warning", "error") else None)
-    yield page
-    context.close()
-    assert [line for line in troubles if _ITS_OWN not in line and not line.startswith(_REFUSAL)] == []
+    with page_of(chromium, (1300, 900), listens=True, lets=lambda line: line.startswith(_REFUSAL)) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield page
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Orders:
+    return Orders(tmp_path / "orders")
 
 
 @pytest.fixture
@@ -102,3 +93,58 @@ def open_notebook(jupyter: JupyterLab, page: Any) -> Callable[..., Notebook]:
 @pytest.fixture
 def panel(page: Any) -> Panel:
     return Panel(page)
+
+
+@pytest.fixture
+def section(panel: Panel) -> GitSection:
+    return GitSection(panel)
+
+
+@pytest.fixture(scope="session")
+def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    """A server of remote repositories over https, with a token."""
+    server = GitServer(tmp_path_factory.mktemp("git"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def git_jupyter(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -> Iterator[JupyterLab]:
+    """JupyterLab of a person whose git trusts that server and does not know who the person is."""
+    home = tmp_path_factory.mktemp("person")
+    (home / ".gitconfig").write_text(f"[http]\n\tsslCAInfo = {git_server.certificate}\n")
+    names = {"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_TERMINAL_PROMPT"}
+    known = {name: value for name, value in surroundings(home).items() if name in names}
+    folders = {"MLMAGICS_CONFIG_DIR": str(home / "mlmagics"), "MLMAGICS_LOCAL_HOME": str(home / "local")}
+    server = lab_with_sidebar(home, {**known, **folders})
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def repository(git_jupyter: JupyterLab) -> Terminal:
+    """A repository with two commits, in a folder of its own among the notebooks."""
+    folder = git_jupyter.notebooks / f"taxi-{uuid.uuid4().hex[:6]}"
+    folder.mkdir()
+    made = Terminal(folder, as_bob(git_jupyter.notebooks.parent))
+    made.git("init", "-q", "-b", "main")
+    # JupyterLab puts a copy of what is open there
+    made.write(".gitignore", ".ipynb_checkpoints\n")
+    made.write("model.py", "depth = 6\nrate = 0.1\n")
+    made.write("old.py", "x = 1\n")
+    made.commit("First")
+    made.write("taxi.ipynb", notebook_text("import model", "print(model.depth)"))
+    made.commit("Second")
+    return made
+
+
+@pytest.fixture
+def remote(git_server: GitServer, repository: Terminal) -> Terminal:
+    """The repository has a remote now, which holds its branch; another person's copy of it."""
+    bare = git_server.create(repository.folder.name)
+    repository.git("push", "-q", str(bare), "main")
+    repository.git("remote", "add", "origin", git_server.url(repository.folder.name))
+    folder = git_server.folder / f"copy-{repository.folder.name}"
+    repository.git("clone", "-q", str(bare), str(folder))
+    return Terminal(folder, repository.env)

@@ -9,18 +9,6 @@ from typing import Any
 from cluster_agent.protocol import Submit
 from running import AgentProcess
 
-#: A job that waits to be told what to do: lines of Python in a file.
-JOB = """\
-import pathlib, sys, time
-done, orders = 0, pathlib.Path({orders!r})
-while True:
-    lines = orders.read_text().split("\\n")[:-1]
-    for line in lines[done:]:
-        exec(line)
-    done = len(lines)
-    time.sleep(0.02)
-"""
-
 
 def submit(box: AgentProcess, source: str, **spec: Any) -> str:
     """Submit a cell from elsewhere; what the panel calls its job."""
@@ -33,10 +21,10 @@ class Panel:
 
     def __init__(self, page: Any) -> None:
         self.page = page
-        self.node = page.get_by_role("region", name="Clusters and jobs")
+        self.node = page.get_by_role("region", name="Clusters, jobs and git")
 
     def open(self) -> None:
-        self.page.get_by_role("tab", name="Clusters and jobs").click()
+        self.page.get_by_role("tab", name="Clusters, jobs and git").click()
         self.node.wait_for()
 
     def job(self, ref: str) -> Any:

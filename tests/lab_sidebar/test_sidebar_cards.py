@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from jupyter_lab import Notebook
+from lab_parts import PATIENCE_MS
 
 from mlmagics.cluster.store import AttachmentStore
 from running import AgentProcess, until
@@ -15,7 +16,7 @@ from running import AgentProcess, until
 pytestmark = pytest.mark.browser
 
 expect = pytest.importorskip("playwright.sync_api").expect
-PATIENCE_MS = 60_000
+
 JOB = """\
 import pathlib, sys, time, mlmagics
 for n in range(20): mlmagics.log(step=n, loss=1 / (n + 1))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jupyter_lab import JupyterLab, Notebook
 from lab_panel import Panel
+from lab_parts import PATIENCE_MS
 
 from mlmagics.cluster.store import AttachmentStore
 from running import AgentProcess, until
@@ -17,7 +18,7 @@ from running import AgentProcess, until
 pytestmark = pytest.mark.browser
 
 expect = pytest.importorskip("playwright.sync_api").expect
-PATIENCE_MS = 60_000
+
 TREE = Path(__file__).parent / "panel.yaml"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_lab import JupyterLab, Notebook
-from lab_panel import JOB, Panel, submit
+from lab_panel import Panel, submit
+from lab_parts import BAR, COLOURS, CONTRAST, METRICS, PATIENCE_MS, PLOT, THEMES, Orders, job_of, number
 
 from cluster_agent.protocol import State
 from running import AgentProcess, until, wait_ended
@@ -17,54 +17,16 @@ from running import AgentProcess, until, wait_ended
 pytestmark = pytest.mark.browser
 
 expect = pytest.importorskip("playwright.sync_api").expect
-PATIENCE_MS = 60_000
-CONTRAST = Path(__file__).parents[1] / "browser" / "contrast.js"
-BAR = "sys.stderr.write('\\rtrain:  {0}%|###  | {0}/100 [00:10<00:06, 6.13it/s]'); sys.stderr.flush()"
-METRICS = (
-    "import mlmagics; [mlmagics.log(step=n, loss=1 / (n + 1), val_loss=1.2 / (n + 1)) for n in range(20)]"
-)
-PLOT = "import matplotlib.pyplot as plt; plt.plot([1, 3, 2]); plt.show()"
 SHOW = "from IPython.display import HTML, display; "
-
-
-class Orders:
-    """What a job is to do, one line at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.touch()
-        self.source = JOB.format(orders=str(path))
-
-    def __call__(self, *lines: str) -> None:
-        with self._path.open("a") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-
-
-@pytest.fixture
-def orders(tmp_path: Path) -> Orders:
-    return Orders(tmp_path / "orders")
-
-
-def started_in(notebook: Notebook, cell: int) -> str:
-    """The job that a cell has started."""
-    output = notebook.outputs(cell)
-    expect(output).to_contain_text(re.compile(r"Job gpu-box/\d+: "), timeout=PATIENCE_MS)
-    found = re.search(r"gpu-box/\d+", output.inner_text())
-    assert found is not None
-    return found[0]
-
-
-def number(ref: str) -> int:
-    return int(ref.partition("/")[2])
 
 
 def test_sidebar_follows_a_job_of_a_cell_until_it_is_cancelled(
     open_notebook: Callable[..., Notebook], panel: Panel, page: Any, orders: Orders, box: AgentProcess
 ) -> None:
-    notebook = open_notebook(f"%%gpu-box --name train --no-wait\n{orders.source}")
+    notebook = open_notebook(orders.cell("%%gpu-box --name train --no-wait"))
     notebook.run_to_end(0)
     notebook.run_to_end(1)
-    ref = started_in(notebook, 1)
+    ref = job_of(notebook, 1)
     expect(page.locator(".mlmagics-status")).to_have_text(re.compile(r"\d+ running"), timeout=PATIENCE_MS)
     page.locator(".mlmagics-status").click()
     row = panel.job(ref)
@@ -90,10 +52,10 @@ def test_sidebar_follows_a_job_of_a_cell_until_it_is_cancelled(
 def test_sidebar_tells_that_a_job_has_ended_also_with_its_panel_closed(
     open_notebook: Callable[..., Notebook], page: Any, panel: Panel, orders: Orders
 ) -> None:
-    notebook = open_notebook(f"%%gpu-box --name brief --no-wait\n{orders.source}")
+    notebook = open_notebook(orders.cell("%%gpu-box --name brief --no-wait"))
     notebook.run_to_end(0)
     notebook.run_to_end(1)
-    ref = started_in(notebook, 1)
+    ref = job_of(notebook, 1)
     expect(page.locator(".mlmagics-status")).to_be_visible(timeout=PATIENCE_MS)
     orders("raise ValueError('no such column')")
     toast = page.get_by_role("alert").filter(has_text=f"Job {ref} brief: Failed")
@@ -135,12 +97,13 @@ def test_sidebar_can_be_used_with_the_keyboard_only(
     open_notebook: Callable[..., Notebook], page: Any, panel: Panel, box: AgentProcess
 ) -> None:
     first = submit(box, "for n in range(30): print('line', n)", name="first")
+    # what has ended last is listed first
+    wait_ended(box.client(), number(first))
     second = submit(box, "print('other')", name="second")
-    for ref in (first, second):
-        wait_ended(box.client(), number(ref))
+    wait_ended(box.client(), number(second))
     open_notebook()
     page.keyboard.press("Control+Shift+C")
-    page.get_by_placeholder("SEARCH", exact=True).fill("Show clusters and jobs")
+    page.get_by_placeholder("SEARCH", exact=True).fill("Show clusters, jobs and git")
     page.keyboard.press("Enter")
     expect(panel.job(second)).to_be_visible(timeout=PATIENCE_MS)
     until(lambda: tabbed_to(page, panel.job(second)))
@@ -193,12 +156,11 @@ def test_sidebar_runs_a_job_again_and_copies_how_to_come_back(
     expect(panel.job(f"gpu-box/{again[0].job_id}")).to_contain_text("Finished", timeout=PATIENCE_MS)
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark", "Dark High Contrast"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_sidebar_can_be_read_in_every_theme(
     open_notebook: Callable[..., Notebook], panel: Panel, page: Any, box: AgentProcess, theme: str
 ) -> None:
-    colours = "print(*(f'\\x1b[{c}mcolour{c}\\x1b[0m' for c in [*range(30, 38), *range(90, 98)]))"
-    ref = submit(box, f"{METRICS}\n{colours}\n1 / 0", name="colours")
+    ref = submit(box, f"{METRICS}\n{COLOURS}\n1 / 0", name="colours")
     wait_ended(box.client(), number(ref))
     notebook = open_notebook()
     notebook.show_in(theme)
@@ -207,8 +169,8 @@ def test_sidebar_can_be_read_in_every_theme(
     log = panel.log(ref)
     expect(log).to_contain_text("division by zero", timeout=PATIENCE_MS)
     expect(log.get_by_role("img", name="loss by step")).to_be_visible(timeout=PATIENCE_MS)
-    assert panel.node.evaluate(CONTRAST.read_text()) == []
-    assert log.locator(".mlmagics-log").evaluate(CONTRAST.read_text()) == []
+    assert panel.node.evaluate(CONTRAST) == []
+    assert log.locator(".mlmagics-log").evaluate(CONTRAST) == []
 
 
 def test_sidebar_says_what_to_do_when_the_server_has_no_part_of_it(

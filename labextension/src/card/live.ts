@@ -11,7 +11,7 @@ import { Head } from '../log/head';
 import { Reading } from '../log/reading';
 import { isActive, isMine, isSame } from '../model';
 import { LogView } from '../page';
-import { reasonOf } from '../store';
+import { reasonOf } from '../failures';
 import type { Store } from '../store';
 import type { JobView } from '../types';
 import type { Words } from '../words';

@@ -1,10 +1,10 @@
 /** The dialogs that add a cluster and take one away. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
-import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import type { Api, NewCluster } from '../api';
-import { reasonOf } from '../store';
+import { reasonOf } from '../failures';
+import { Field, Form } from '../fields';
 import type { ClusterView } from '../types';
 import { readInvite } from '../words';
 import type { Words } from '../words';
@@ -13,7 +13,7 @@ import type { Words } from '../words';
 export async function addCluster(api: Api, trans: Words): Promise<ClusterView | null> {
   let given: NewCluster = { name: '', url: '' };
   for (let problem = ''; ; ) {
-    const body = new Form(given, problem, trans);
+    const body = new Form(given, problem, fields(trans));
     const { button } = await showDialog({
       title: trans.__('Add a cluster'),
       body,
@@ -57,73 +57,25 @@ export async function confirmRemoval(name: string, trans: Words): Promise<boolea
   return button.accept;
 }
 
-class Form extends ReactWidget {
-  given: NewCluster;
-
-  constructor(
-    given: NewCluster,
-    private readonly problem: string,
-    private readonly trans: Words
-  ) {
-    super();
-    this.given = given;
-    this.addClass('mlmagics-form');
-  }
-
-  protected override render(): JSX.Element {
-    return <Fields form={this} problem={this.problem} trans={this.trans} />;
-  }
-}
-
-function Fields({ form, problem, trans }: { readonly form: Form; readonly problem: string; readonly trans: Words }): JSX.Element {
-  const [given, setGiven] = React.useState(form.given);
-  const set = (more: Partial<NewCluster>): void => {
-    form.given = { ...form.given, ...more };
-    setGiven(form.given);
+/** The fields of the form. */
+const fields =
+  (trans: Words) =>
+  (given: NewCluster, set: (more: Partial<NewCluster>) => void): JSX.Element => {
+    const setUrl = (url: string): void => set({ url, name: given.name || readInvite(url).name });
+    return (
+      <>
+        <Field label={trans.__('Invite or address')} value={given.url} set={setUrl}>
+          {trans.__('The line that you were sent, or the address of the cluster’s agent: https://gpu-box:8900')}
+        </Field>
+        <Field label={trans.__('Name')} value={given.name} set={name => set({ name })}>
+          {trans.__('What comes behind %%%% in a cell, such as gpu-box')}
+        </Field>
+        <Field label={trans.__('Token')} value={given.token ?? ''} set={token => set({ token })} type="password">
+          {trans.__('Only without an invite. It is kept by the Jupyter server.')}
+        </Field>
+        <Field label={trans.__('Certificate file')} value={given.ca ?? ''} set={ca => set({ ca })}>
+          {trans.__('Only if you were told to: a PEM file on the machine of the Jupyter server')}
+        </Field>
+      </>
+    );
   };
-  const setUrl = (url: string): void => set({ url, name: given.name || readInvite(url).name });
-  return (
-    <>
-      {problem && (
-        <p role="alert" tabIndex={-1} className="mlmagics-trouble">
-          {problem}
-        </p>
-      )}
-      <Field label={trans.__('Invite or address')} value={given.url} set={setUrl}>
-        {trans.__('The line that you were sent, or the address of the cluster’s agent: https://gpu-box:8900')}
-      </Field>
-      <Field label={trans.__('Name')} value={given.name} set={name => set({ name })}>
-        {trans.__('What comes behind %%%% in a cell, such as gpu-box')}
-      </Field>
-      <Field label={trans.__('Token')} value={given.token ?? ''} set={token => set({ token })} type="password">
-        {trans.__('Only without an invite. It is kept by the Jupyter server.')}
-      </Field>
-      <Field label={trans.__('Certificate file')} value={given.ca ?? ''} set={ca => set({ ca })}>
-        {trans.__('Only if you were told to: a PEM file on the machine of the Jupyter server')}
-      </Field>
-    </>
-  );
-}
-
-function Field(props: {
-  readonly label: string;
-  readonly value: string;
-  readonly set: (value: string) => void;
-  readonly type?: string;
-  readonly children: string;
-}): JSX.Element {
-  return (
-    <label>
-      {props.label}
-      <input
-        type={props.type ?? 'text'}
-        className="jp-mod-styled"
-        value={props.value}
-        autoComplete={props.type ? 'new-password' : 'off'}
-        spellCheck={false}
-        onChange={event => props.set(event.target.value)}
-      />
-      <small>{props.children}</small>
-    </label>
-  );
-}

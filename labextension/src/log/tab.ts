@@ -11,7 +11,7 @@ import { IDS } from '../commands';
 import { panelIcon } from '../icons';
 import { isActive, isMine, isSame } from '../model';
 import { LogView, Refused, oneLine } from '../page';
-import { reasonOf } from '../store';
+import { reasonOf } from '../failures';
 import type { Store } from '../store';
 import type { JobView } from '../types';
 import { title } from '../words';
