@@ -5,7 +5,8 @@ import math
 import pytest
 
 from cluster_agent.protocol import Event
-from mlmagics.job.hints import Here, here, hint
+from mlmagics.job.hints import hint
+from mlmagics.preflight.here import Here, here
 
 
 def a_function():
@@ -16,6 +17,7 @@ HERE = Here(
     {"df": [1], "m": math, "math": math, "clean": a_function, "In": [], "_": 1},
     exists=lambda path: path in ("data", "data/trips.csv", "../raw/trips.csv", "it's.csv"),
     is_folder=lambda path: path == "data",
+    cells=["", "df = []", "df = [1]", "%%gpu-box\ndf = [2]", "print(df)"],
 )
 
 
@@ -30,22 +32,10 @@ def no_file(path, ename="FileNotFoundError"):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (
-            missed("df"),
-            (
-                "df exists in your notebook, not in the job: define it in this cell, or write it under project:// "
-                "and read it there"
-            ),
-        ),
-        (missed("clean"), "clean exists in your notebook, not in the job: define it in this cell"),
-        (
-            missed("m"),
-            "m is imported in your notebook, not in the job: write import math as m into this cell",
-        ),
-        (
-            missed("math"),
-            "math is imported in your notebook, not in the job: write import math into this cell",
-        ),
+        (missed("df"), "df is defined in your notebook (In [2], list), not in the cell: add --send df"),
+        (missed("clean"), "clean is defined in your notebook (function), not in the cell: add --send clean"),
+        (missed("m"), "m is imported in your notebook, not in the cell: write import math as m into it"),
+        (missed("math"), "math is imported in your notebook, not in the cell: write import math into it"),
         (
             no_file("data/trips.csv"),
             (

@@ -1,0 +1,28 @@
+"""One thing that is told about a cell before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is wrong with a cell, or may be, in one line with what to type."""
+
+    #: an error surely ends the job, so the cell is not sent; a warning may be right
+    level: Level
+    #: for programs, such as ``name_missing``
+    code: str
+    message: str
+    #: what it is about: a name, a module, a path
+    name: str = ""
+    #: the first line of the cell that it is about; 0 for none
+    line: int = 0
+
+    @property
+    def told(self) -> str:
+        """The line that people read."""
+        return f"line {self.line}: {self.message}" if self.line else self.message
