@@ -28,16 +28,27 @@ def run(job: Job) -> int:
         When the cell ends itself so.
     """
     try:
+        _prepare(job)
         codes = None if _is_command(job.source) else _split_by_line(job) or _split_by_tree(job)
         if codes is None:
             return _run_in_shell(job)
-        if "get_ipython" in job.source:
+        if any("get_ipython" in text for text in job.texts.values()):
             _offer_get_ipython(job)
         return _run_plain(job, codes)
     except SystemExit:
         raise
     except BaseException as error:
         return _failed(job, error)
+
+
+def _prepare(job: Job) -> None:
+    """Have in ``__main__`` what came with the cell."""
+    space = job.main.__dict__
+    if job.has_inputs:
+        from mlmagics_job import inputs
+
+        inputs.take(job)
+    job.given = {name: id(value) for name, value in space.items()}
 
 
 def _failed(job: Job, error: BaseException) -> int:

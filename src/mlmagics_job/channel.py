@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket
 import _thread
+import atexit
 import os
 import sys
 
@@ -34,34 +35,55 @@ class Channel:
         self._answers: list[bytes] = []
         self._open = True
         os.register_at_fork(after_in_child=self._forked)
+        # Registered before all that the cell registers, so it runs after that.
+        atexit.register(self._leave)
+
+    def _leave(self) -> None:
+        # Not closed. Python 3.8 crashes over a socket that is open when it clears its modules.
+        self._open = False
+        self._socket.detach()
 
     def _forked(self) -> None:
         # Whoever held the lock in the parent does not exist here.
         self._lock = _thread.RLock()
         self._sent, self._answers = [], []
 
-    def receive_order(self) -> dict[str, Any]:
-        """The job's order, which the supervisor sends first.
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._socket.fileno()
+
+    def receive(self, fd: int | None = None) -> dict[str, Any]:
+        """What the supervisor has sent: it lies in a file, or in the open file ``fd`` that was received before.
 
         Raises
         ------
         EOFError
             When the supervisor is gone, or sends something else.
         """
+        if fd is None:
+            fd = self.receive_file()
+        try:
+            return read_file(fd)
+        finally:
+            os.close(fd)
+
+    def receive_file(self) -> int:
+        """The open file that the supervisor sends next."""
         data, extra, _, _ = self._socket.recvmsg(
             _ANSWER_BYTES, _socket.CMSG_LEN(_FD_BYTES), getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
         )
         if data != b"order" or not extra:
             raise EOFError("the supervisor sent no order")
         fd = int.from_bytes(extra[0][2][:_FD_BYTES], sys.byteorder)
-        try:
-            os.set_inheritable(fd, False)
-            return decode(_read_all(fd))
-        finally:
-            os.close(fd)
+        os.set_inheritable(fd, False)
+        return fd
 
-    def send(self, frame: dict[str, Any], wait: bool) -> None:
-        """Send ``frame``; with ``wait`` return when the supervisor has recorded it.
+    def say(self, word: bytes) -> None:
+        """Send a packet that is no frame."""
+        self._socket.send(word)
+
+    def send(self, frame: dict[str, Any], wait: bool, fd: int | None = None) -> None:
+        """Send ``frame``, and the open file ``fd`` with it; with ``wait`` return when the supervisor has recorded it.
 
         When the supervisor is gone nothing happens: it takes the job along.
         """
@@ -73,7 +95,9 @@ class Channel:
                 return
             sent = self._sent if wait else []
             try:
-                if len(packet) > PACKET_BYTES:
+                if fd is not None:
+                    sent.extend(map(self._socket.sendmsg, ([packet],), ([_rights(fd)],)))
+                elif len(packet) > PACKET_BYTES:
                     self._send_file(packet, sent)
                 else:
                     sent.extend(map(self._socket.send, (packet,)))
@@ -112,10 +136,13 @@ class Channel:
             while view:
                 view = view[os.write(fd, view) :]
             os.lseek(fd, 0, os.SEEK_SET)
-            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(_FD_BYTES, sys.byteorder))
-            sent.extend(map(self._socket.sendmsg, ([b"fd"],), ([rights],)))
+            sent.extend(map(self._socket.sendmsg, ([b"fd"],), ([_rights(fd)],)))
         finally:
             os.close(fd)
+
+
+def _rights(fd: int) -> tuple[int, int, bytes]:
+    return _socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(_FD_BYTES, sys.byteorder)
 
 
 def _anonymous_file() -> int:
@@ -127,6 +154,11 @@ def _anonymous_file() -> int:
     fd, path = tempfile.mkstemp()
     os.unlink(path)
     return fd
+
+
+def read_file(fd: int) -> dict[str, Any]:
+    """The JSON object in an open file."""
+    return decode(_read_all(fd))
 
 
 def _read_all(fd: int) -> bytes:

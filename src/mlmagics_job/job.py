@@ -42,7 +42,8 @@ def _prepare(fd: int, shim: str) -> Any:
     streams.install()
     faulthandler.enable(2)
     channel = Channel(fd)
-    order = channel.receive_order()
+    late.install(streams)
+    order = _receive(channel, streams)
 
     main_module = type(sys)("__main__")
     main_module.__dict__["__builtins__"] = builtins
@@ -52,10 +53,22 @@ def _prepare(fd: int, shim: str) -> Any:
         sys.path.append(shim)
     job = state.Job(order, channel, streams, main_module)
     state.current = job
-    late.install(job)
+    if "linecache" in sys.modules:
+        job.remember_source()
     builtins.display = _display  # type: ignore[attr-defined]
     builtins.input = late.refuse_input
     return job
+
+
+def _receive(channel: Any, streams: Any) -> Any:
+    """The order; before it comes this process may be asked to make itself ready."""
+    given = os.environ.pop("MLMAGICS_ORDER_FD", "")
+    order = channel.receive(int(given) if given else None)
+    if "imports" in order:
+        from mlmagics_job import ahead
+
+        return ahead.wait(channel, order["imports"], streams)
+    return order
 
 
 def _display(*objs: Any, **options: Any) -> Any:
@@ -68,11 +81,17 @@ def _display(*objs: Any, **options: Any) -> Any:
 def _finish(job: Any, code: Any) -> Any:
     if "mlmagics_job.figures" in sys.modules:
         code = _show_figures(job) or code
-    if job.fetch and not job.in_child and (code is None or (isinstance(code, int) and code == 0)):
+    if not job.in_child and (code is None or (isinstance(code, int) and code == 0)):
+        _send_results(job)
+    return code
+
+
+def _send_results(job: Any) -> None:
+    # most cells that nobody asked anything of have made nothing, and pay for no import
+    if job.fetch or (job.keep_each and len(job.main.__dict__) > len(job.given)):
         from mlmagics_job import results
 
         results.send_all(job)
-    return code
 
 
 def _show_figures(job: Any) -> int:

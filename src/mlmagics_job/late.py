@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 
+from mlmagics_job import state
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Callable, Sequence
 
-    from mlmagics_job.state import Job
+    from mlmagics_job.streams import Pair
 
 NO_KEYBOARD = "a job has no keyboard: write the value into the cell, or pass it with --env NAME=VALUE"
 NO_HIDDEN_INPUT = "a job has no keyboard: pass the secret with --env NAME"
@@ -22,20 +24,18 @@ NO_HIDDEN_INPUT = "a job has no keyboard: pass the secret with --env NAME"
 _PROGRAM_STARTS = frozenset(("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"))
 
 
-def install(job: Job) -> None:
-    """Arrange all that waits for its moment in ``job``."""
-    actions = {
+def install(streams: Pair) -> None:
+    """Arrange all that waits for its moment; the job itself may be known later."""
+    actions: dict[str, Callable[[ModuleType], None]] = {
         "getpass": _replace_getpass,
         "matplotlib": _choose_backend,
         "pandas": _show_as_in_notebook,
-        "IPython.core.interactiveshell": lambda module: _offer_shell(job, module),
+        "IPython.core.interactiveshell": _offer_shell,
     }
-    if "linecache" in sys.modules:
-        job.remember_source()
-    else:
-        actions["linecache"] = lambda _: job.remember_source()
+    if "linecache" not in sys.modules:
+        actions["linecache"] = _remember_source
     sys.meta_path.insert(0, AfterImport(actions))
-    sys.addaudithook(_watcher(job))
+    sys.addaudithook(_watcher(streams))
 
 
 class AfterImport:
@@ -104,7 +104,12 @@ def _show_as_in_notebook(module: Any) -> None:
         module.set_option("display.max_columns", 20)
 
 
-def _offer_shell(job: Job, module: Any) -> None:
+def _remember_source(_: Any) -> None:
+    if state.current is not None:
+        state.current.remember_source()
+
+
+def _offer_shell(module: Any) -> None:
     """Let libraries that ask IPython for its shell find one, made when the first of them asks."""
     base = module.InteractiveShell
 
@@ -113,7 +118,8 @@ def _offer_shell(job: Job, module: Any) -> None:
             for offered in ("initialized", "instance"):
                 if offered in base.__dict__:
                     delattr(base, offered)
-            job.shell()
+            if state.current is not None:
+                state.current.shell()
             return getattr(cls, name)(*args, **options)
 
         setattr(base, name, classmethod(ask))
@@ -122,14 +128,14 @@ def _offer_shell(job: Job, module: Any) -> None:
     offer("instance")
 
 
-def _watcher(job: Job) -> Callable[[str, tuple[Any, ...]], None]:
+def _watcher(streams: Pair) -> Callable[[str, tuple[Any, ...]], None]:
     starts = _PROGRAM_STARTS
     native_code = False
 
     def watch(event: str, args: tuple[Any, ...]) -> None:
         nonlocal native_code
         if event in starts:
-            job.streams.flush()
+            streams.flush()
         elif event == "import" and not native_code and args[1] and "site-packages" in str(args[1]):
             native_code = True
             _line_buffer_c()

@@ -90,6 +90,8 @@ class JobCompiler(CachingCompiler):  # type: ignore[misc]
         job = state.current
         if job is not None and name == job.filename:
             return "Cell", job.title
+        if job is not None and name in job.texts:
+            return "Cell", name[1:-1]
         return super().format_code_name(name)
 
 

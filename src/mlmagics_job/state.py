@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Folder of the kit's own code; its frames are no news to the author of a cell.
 KIT_CODE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
+#: What the kit has for environments that lack it.
+LENT = os.path.join(os.path.dirname(os.path.dirname(KIT_CODE)), "lent")
+
 #: Addresses only, as long as nobody writes there.
 _RESERVE_BYTES = 1 << 26
 
@@ -24,11 +27,22 @@ class Job:
     """What the kit knows about the job, and the ways out of its process."""
 
     def __init__(self, order: dict[str, Any], channel: Channel, streams: Pair, main: ModuleType) -> None:
+        #: as it came
+        self.order = order
         self.title: str = order["title"]
         self.source: str = order["source"]
         #: variables that are kept when the cell has ended well
         self.fetch: list[str] = order.get("fetch") or []
+        #: bytes of each variable, and of all, that are kept unasked; 0: none
+        self.keep_each: int = order.get("keep_each") or 0
+        self.keep_all: int = order.get("keep_all") or 0
+        #: where results are written
+        self.results: str = order.get("results") or ""
+        #: ids of the values that the cell has found, by name
+        self.given: dict[str, int] = {}
         self.filename = "<cell %s>" % self.title
+        #: names of files that are none, such as the cell's, and their text
+        self.texts: dict[str, str] = {self.filename: self.source}
         self.channel = channel
         self.streams = streams
         self.main = main
@@ -36,6 +50,11 @@ class Job:
         self._shell: Any = None
         #: given back before an error is reported, for it may be that there is no memory left
         self.reserve = bytes(_RESERVE_BYTES)
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether anything came with the cell."""
+        return any(self.order.get(part) for part in ("params", "sources", "values", "inputs"))
 
     @property
     def in_child(self) -> bool:
@@ -63,18 +82,19 @@ class Job:
                     sys.stderr.write(text % (type(error).__name__, error))
         return self._shell or None
 
-    def send(self, frame: dict[str, Any]) -> None:
+    def send(self, frame: dict[str, Any], fd: int | None = None) -> None:
         """Send ``frame`` behind all that was printed so far, and wait until it is recorded.
 
-        A forked child does not wait: the answers belong to its parent.
+        With the open file ``fd``, if one is given. A forked child does not wait: the answers belong to its parent.
         """
         self.streams.flush()
-        self.channel.send(frame, wait=not self.in_child)
+        self.channel.send(frame, wait=not self.in_child, fd=fd)
 
     def remember_source(self) -> None:
-        """Let tracebacks, warnings and ``inspect`` find the lines of the cell."""
+        """Let tracebacks, warnings and ``inspect`` find the lines of the cell and of what came with it."""
         cache = sys.modules["linecache"].cache
-        cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
+        for name, text in self.texts.items():
+            cache[name] = (len(text), None, text.splitlines(True), name)
 
 
 #: Set once, by :mod:`mlmagics_job.job`.
