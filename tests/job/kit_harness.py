@@ -182,13 +182,15 @@ class Runner:
             return False
         if not packet:
             return False
+        attached = None
         if extra:
             fd = int.from_bytes(extra[0][2][:4], sys.byteorder)
             with os.fdopen(fd, "rb") as file:
-                assert packet == b"fd"
                 file.seek(0)
-                packet = file.read()
-        frame = json.loads(packet)
+                attached = file.read()
+        frame = json.loads(attached if packet == b"fd" else packet)
+        if packet != b"fd" and attached is not None:
+            frame["file"] = attached
         ack = frame.pop("ack", False)
         if ack:
             for name, pipe in self.pipes.items():

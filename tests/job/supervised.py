@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from cluster_agent.executors.base import Order
-from cluster_agent.executors.spares import Nursery, Spare
+from cluster_agent.executors.nursery import Nursery, Spare
 from cluster_agent.folder import Cancel, JobFolder, Wish
 from cluster_agent.protocol import Event, decode_event
 from cluster_agent.supervisor.launch import ENTRY, MARK
-from cluster_agent.supervisor.main import pack
+from cluster_agent.supervisor.messages import pack
 from cluster_agent.supervisor.processes import marked, send
 
 #: The least that speaks the kit's side of the channels: runs the source, and offers it ``frame``.
@@ -47,14 +47,19 @@ def packet(data):
         socket.send_fds(channel, [b"fd"], [memory])
 
 
-def frame(ack=True, **fields):
+def frame(ack=True, fd=None, **fields):
     sys.stdout.flush()
     sys.stderr.flush()
-    packet(json.dumps({**fields, "ack": ack}).encode())
+    data = json.dumps({**fields, "ack": ack}).encode()
+    if fd is None:
+        packet(data)
+    else:
+        socket.send_fds(channel, [data], [fd])
     if ack:
         assert channel.recv(16) == b"ack"
 
 
+results = order["results"]
 exec(compile(order["source"], "<cell>", "exec"))
 """
 
@@ -180,9 +185,28 @@ def spawn(log: Path) -> Spare:
     return spare
 
 
-def begin(order: Order, kit: Path, log: Path) -> Supervised:
-    """Hand ``order`` to a new supervisor."""
-    spare = spawn(log)
+class Nurseries:
+    """One for each interpreter, for many jobs: starting one is most of what a short job takes."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._of: dict[str, Nursery] = {}
+
+    def spawn(self) -> Spare:
+        """A supervisor without a job, and a socket that blocks."""
+        nursery = self._of.setdefault(sys.executable, Nursery(self._log))
+        spare = asyncio.run(nursery.bear())
+        spare.channel.setblocking(True)
+        return spare
+
+    def close(self) -> None:
+        for nursery in self._of.values():
+            asyncio.run(nursery.close())
+
+
+def begin(order: Order, kit: Path, log: Path | Nurseries) -> Supervised:
+    """Hand ``order`` to a new supervisor, of a nursery of its own where it is to have a log of its own."""
+    spare = log.spawn() if isinstance(log, Nurseries) else spawn(log)
     with spare.channel as channel:
         channel.sendall(pack(order, kit))
         assert channel.recv(1) == b"1"

@@ -260,17 +260,16 @@ def test_executor_finds_the_job_of_an_agent_that_was_killed(executor, tmp_path):
     )
     with agent:
         folder, nonce = agent.stdout.readline().split()
-        children = {
-            child.pid
-            for child in psutil.Process(agent.pid).children(recursive=True)
-            if child.name() in (NURSERY_NAME, SUPERVISOR_NAME)
-        }
+        children = {child.pid: child.name() for child in psutil.Process(agent.pid).children(recursive=True)}
         agent.kill()
+    spares = {pid for pid, name in children.items() if name == SUPERVISOR_NAME}
+    [nursery] = [pid for pid, name in children.items() if name == NURSERY_NAME]
     order = replace(make_order(tmp_path, ""), folder=Path(folder), nonce=nonce)
     job = Supervised(order, 0)
     job.until_text("ready")
     [begun] = job.of("started")
-    until(lambda: {pid for pid in children if lives(pid)} == {begun.pid}, "the end of the spares")
+    until(lambda: {pid for pid in spares if lives(pid)} == {begun.pid}, "the end of the spares")
+    assert lives(nursery)
 
     async def scenario():
         async with executor(spares=0) as (local, _):
@@ -284,24 +283,47 @@ def test_executor_finds_the_job_of_an_agent_that_was_killed(executor, tmp_path):
     asyncio.run(scenario())
     assert job.text() == "ready\ndone\n"
     assert job.of("ended")[0].state == "succeeded"
+    until(lambda: not lives(nursery), "the end of the nursery")
 
 
-def test_executor_sweeps_what_a_killed_supervisor_left_behind(executor, tmp_path):
-    source = """
+LEAVES_A_DAEMON = """
 if os.fork() == 0:
     os.setsid()
-    print("daemon", flush=True)
+    print("daemon", os.getpid(), flush=True)
 import time
 time.sleep(600)
 """
 
+
+def test_nursery_ends_what_a_killed_supervisor_left_behind_and_nothing_else(executor, tmp_path):
+    async def scenario():
+        async with executor(spares=1) as (local, jobs):
+            for _ in range(2):
+                order = make_order(tmp_path, LEAVES_A_DAEMON)
+                running = await local.start(order)
+                jobs.append(Supervised(order, running.handle.pid))
+            killed, other = jobs
+            for job in jobs:
+                await eventually(lambda job=job: job.text().endswith("\n"), "the daemon")
+            os.kill(killed.supervisor, signal.SIGKILL)
+            await eventually(lambda: not killed.processes(), "the daemon's end")
+            assert len(other.processes()) == 2
+            assert not other.of("ended")
+
+    asyncio.run(scenario())
+
+
+def test_executor_sweeps_what_a_killed_supervisor_left_behind_when_the_nursery_is_gone(executor, tmp_path):
     async def scenario():
         async with executor(spares=0) as (local, jobs):
-            order = make_order(tmp_path, source)
+            order = make_order(tmp_path, LEAVES_A_DAEMON)
             running = await local.start(order)
             job = Supervised(order, running.handle.pid)
             jobs.append(job)
             await eventually(lambda: "daemon" in job.text(), "the daemon")
+            nursery = psutil.Process(job.supervisor).parent()
+            assert nursery.name() == NURSERY_NAME
+            nursery.kill()
             os.kill(job.supervisor, signal.SIGKILL)
             await running.wait()
             assert local.sweep("another start") == []

@@ -12,8 +12,6 @@ from supervised import begin, lives, until
 
 from cluster_agent.folder import Cancel, JobFolder, Wish
 from cluster_agent.log.append import LogWriter
-from cluster_agent.supervisor.launch import MARK
-from cluster_agent.supervisor.processes import marked, send
 
 
 @pytest.mark.parametrize(
@@ -145,6 +143,7 @@ while True:
 """
 
 
+@pytest.mark.usefixtures("hasty")
 def test_supervisor_kills_what_ignores_interrupt_and_term(supervise):
     job = supervise(STUBBORN, grace_s=0.1)
     until(lambda: job.text().count("ready") == 2, "both processes")
@@ -170,6 +169,7 @@ while not os.path.exists("there"):
 """
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("first", ["pass", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
 def test_supervisor_ends_daemons_that_outlive_the_runner_and_hold_its_output(supervise, first):
     job = supervise(DAEMON.format(first=first))
@@ -241,10 +241,7 @@ def test_supervisor_that_is_killed_takes_the_runner_along_and_frees_the_log(supe
     late = begin(job.order, runner_kit, tmp_path / "supervisors.log")
     until(lambda: not lives(late.supervisor), "the end of a second supervisor")
     assert len(job.of("started")) == 1
-    assert lives(daemon)
-    for pid, at in marked(MARK, job.order.nonce).items():
-        send(pid, at, signal.SIGKILL)
-    until(lambda: not job.processes(), "the daemon's death")
+    until(lambda: not lives(daemon), "the daemon's death")
 
 
 def test_supervisor_that_is_asked_to_end_cancels_its_job(supervise):

@@ -14,7 +14,7 @@ from supervised import Supervised, begin, lives, make_order, spawn, until
 
 from cluster_agent.folder import JobFolder
 from cluster_agent.log.append import LogWriter
-from cluster_agent.supervisor.main import pack
+from cluster_agent.supervisor.messages import pack
 from cluster_agent.supervisor.nursery import REPLY_BYTES, REQUEST, decode_reply
 
 LOOK = """

@@ -185,7 +185,7 @@ def _stall(job, full_disk):
 
 
 def test_supervisor_and_job_wait_while_the_disk_is_full(supervise, full_disk):
-    job = supervise(TALK)
+    job = supervise(TALK, alone=True)
     _stall(job, full_disk)
     assert job.processes()
     assert int((job.folder.work / "progress").read_text()) < 39_000
@@ -197,7 +197,7 @@ def test_supervisor_and_job_wait_while_the_disk_is_full(supervise, full_disk):
 
 
 def test_supervisor_cancels_a_job_while_the_disk_is_full(supervise, full_disk):
-    job = supervise(TALK)
+    job = supervise(TALK, alone=True)
     _stall(job, full_disk)
     job.cancel()
     until(lambda: not job.processes(), "the job's end")

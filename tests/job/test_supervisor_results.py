@@ -21,7 +21,10 @@ print("after")
     assert ended.complete is True
     m, big = job.of("result")
     assert (m.name, m.kind, m.format) == ("m", "dict", "json")
-    content = (job.folder.results / m.sha256).read_bytes()
+    # a short one stands in its event, a long one lies in a file
+    content = m.text.encode()
+    assert big.text is None
+    assert [path.name for path in job.folder.results.iterdir()] == [big.sha256]
     assert (len(content), hashlib.sha256(content).hexdigest()) == (m.size, m.sha256)
     assert json.loads(content) == {"é": [1, 2.5, None, 10**30]}
     assert json.loads((job.folder.results / big.sha256).read_bytes()) == ["x" * 1000] * 2000
@@ -32,7 +35,7 @@ def test_a_result_that_cannot_be_kept_says_why(supervise):
     job = supervise(
         """
 frame(type="result", name="model", kind="Booster", reason="a Booster is no plain value")
-frame(type="result", name="odd", kind="x" * 5000, format="pickle", data={"application/json": 1})
+frame(type="result", name="odd", kind="x" * 5000, format="marshal", data={"application/json": 1})
 frame(type="result", name="nothing", kind="int", format="json")
 """,
         fetch=("model", "odd", "nothing"),
@@ -40,7 +43,7 @@ frame(type="result", name="nothing", kind="int", format="json")
     assert job.ended().complete is True
     told = {event.name: event for event in job.of("result")}
     assert (told["model"].kind, told["model"].reason) == ("Booster", "a Booster is no plain value")
-    assert "'pickle'" in told["odd"].reason
+    assert "'marshal'" in told["odd"].reason
     assert len(told["odd"].kind) == 200
     assert told["nothing"].reason == "it came without a value"
     assert not job.folder.results.exists()
@@ -59,7 +62,55 @@ for name in ("../../escape", "other", "m", "m"):
     assert kept.name == "m"
     assert ended.complete is False
     assert len(job.of("dropped")) == 3
-    assert [path.name for path in job.folder.results.iterdir()] == [kept.sha256]
+    assert not job.folder.results.exists()
+
+
+def test_a_result_in_a_file_is_kept_without_a_copy_in_between(supervise):
+    job = supervise(
+        """
+import os
+os.makedirs(results, exist_ok=True)
+for name, flags in (("named", os.O_TMPFILE), ("copied", None)):
+    fd = os.open(results, flags | os.O_RDWR, 0o600) if flags else os.memfd_create("x")
+    os.write(fd, name.encode() * 1000)
+    frame(type="result", name=name, kind="ndarray", format="npy", fd=fd)
+frame(type="result", name="empty", kind="ndarray", format="npy", fd=os.memfd_create("x"))
+read, write = os.pipe()
+frame(type="result", name="pipe", kind="ndarray", format="npy", fd=read)
+frame(type="result", name="none", kind="ndarray", format="npy")
+""",
+        fetch=("named", "copied", "empty", "pipe", "none"),
+    )
+    assert job.ended().complete is True
+    told = {event.name: event for event in job.of("result")}
+    for name in ("named", "copied"):
+        content = (job.folder.results / told[name].sha256).read_bytes()
+        assert content == name.encode() * 1000
+        assert (told[name].size, told[name].sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert told["empty"].reason == told["none"].reason == "it came without a value"
+    assert told["pipe"].reason == "it came without a file"
+    assert len(list(job.folder.results.iterdir())) == 2
+
+
+def test_some_more_are_kept_when_nobody_asked_within_their_limit(supervise):
+    job = supervise(
+        """
+for number in range(3):
+    frame(type="result", name=f"v{number}", kind="str", format="json", unasked=True,
+          data={"application/json": "x" * 400})
+frame(type="result", name="df", kind="DataFrame", reason="too large", size=10**9, unasked=True)
+for name in ("v0", "a b", "m"):
+    frame(type="result", name=name, kind="int", format="json", unasked=True, data={"application/json": 1})
+""",
+        fetch=("m",),
+        keep_all_bytes=1000,
+    )
+    job.ended()
+    told = {event.name: event for event in job.of("result")}
+    assert [name for name, event in told.items() if event.reason is None] == ["v0", "v1", "m"]
+    assert told["v2"].reason == "it has 402 B, more than is kept unasked: name it in --fetch"
+    assert (told["df"].reason, told["df"].size) == ("too large", 10**9)
+    assert len(job.of("dropped")) == 2
 
 
 def test_results_of_a_job_have_a_limit_in_all(tmp_path, monkeypatch):
@@ -68,12 +119,12 @@ def test_results_of_a_job_have_a_limit_in_all(tmp_path, monkeypatch):
     frames = [
         ResultFrame(name=name, format="json", data={"application/json": b'"12345"'}) for name in ("a", "b")
     ]
-    first, second = map(results.judge, frames)
-    assert first[0]["size"] == 7
-    assert "1 GiB in all" in second[0]["reason"]
+    first, second = (results.take(frame).keep() for frame in frames)
+    assert first["size"] == 7
+    assert "1 GiB in all" in second["reason"]
     assert MAX_RESULTS_BYTES == 2**30
 
 
 def test_bytes_that_are_no_text_are_not_kept(tmp_path):
     frame = ResultFrame(name="a", format="json", data={"application/json": b'"\xff"'})
-    assert Results(tmp_path, ["a"]).judge(frame)[0]["reason"] == "its text is not valid UTF-8"
+    assert Results(tmp_path, ["a"]).take(frame).keep()["reason"] == "its text is not valid UTF-8"

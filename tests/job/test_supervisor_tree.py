@@ -140,6 +140,7 @@ def _removed(group: Path) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("hasty")
 def test_supervisor_tells_what_it_could_not_kill(supervise, freezer):
     job = supervise(
         f"""

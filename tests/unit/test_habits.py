@@ -88,7 +88,9 @@ def test_what_cannot_be_made_ready_is_not_tried_again():
     for _ in range(2):
         habits.note(kind("import broken"))
     habits.give_up(kind("import broken"))
-    assert habits.wanted(2) == [kind()]
+    assert habits.wanted(2) == [kind(), kind()]
+    habits.give_up(kind())
+    assert habits.wanted(2) == []
 
 
 def test_old_habits_are_forgotten():

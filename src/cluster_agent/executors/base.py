@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from cluster_agent.environments.base import EnvironmentOrder
+from cluster_agent.protocol import Inputs
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
@@ -35,6 +38,17 @@ class Order:
     log_limit_bytes: int = 2 * 2**30
     #: names of the cell's variables to keep as results
     fetch: tuple[str, ...] = ()
+    #: of variables that are kept unasked, each and all
+    keep_each_bytes: int = 0
+    keep_all_bytes: int = 0
+    #: variables that are set before the first line: name to a Python literal, as text
+    params: dict[str, str] = field(default_factory=dict)
+    #: what travels with the cell; its files and values lie in the job's folder
+    inputs: Inputs = Inputs()
+    #: what it needs installed beside what ``python`` has
+    environment: EnvironmentOrder | None = None
+    #: nothing but the cell tells it from other jobs, so that an interpreter which waits may run it
+    common: bool = False
     #: GPUs that it holds, as ``CUDA_VISIBLE_DEVICES`` has them
     gpu_ids: tuple[str, ...] = ()
     #: memory that it holds, and whether it is ended when it uses more

@@ -103,14 +103,15 @@ class Habits:
 
         The first has nothing imported, so that it serves any cell; the next has what cells begin with most often.
         """
-        if not self._seen or not count:
+        bare = self._seen[-1].bare() if self._seen else None
+        if bare is None or bare in self._useless or not count:
             return []
-        bare = self._seen[-1].bare()
         often = Counter(kind for kind in reversed(self._seen) if kind.bare() == bare and kind.imports)
-        loaded = [kind for kind, times in often.most_common() if times >= _OFTEN]
+        loaded = [
+            kind for kind, times in often.most_common() if times >= _OFTEN and kind not in self._useless
+        ]
         kinds = [bare, *loaded[: count - 1]]
-        kinds += [bare] * (count - len(kinds))
-        return [kind for kind in kinds if kind not in self._useless]
+        return kinds + [bare] * (count - len(kinds))
 
 
 def choose(waiting: Collection[Kind], wanted: Kind) -> Kind | None:

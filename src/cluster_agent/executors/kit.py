@@ -100,12 +100,7 @@ def compile_kit(kit: Path, python: str, variables: Mapping[str, str]) -> None:
 
 def _files() -> dict[str, bytes]:
     """Contents by path inside the kit."""
-    spec = importlib.util.find_spec("mlmagics_job")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            "the package mlmagics_job is missing; install mlmagics again", name="mlmagics_job"
-        )
-    package = Path(spec.origin).parent
+    package = _package("mlmagics_job")
     files = {
         str(Path("mlmagics_job") / path.relative_to(package)): path.read_bytes()
         for path in package.rglob("*.py")
@@ -116,4 +111,17 @@ def _files() -> dict[str, bytes]:
     )
     files[f"{info}/entry_points.txt"] = b"[fsspec.specs]\nproject = mlmagics_job.project:ProjectFileSystem\n"
     files["shim/mlmagics/__init__.py"] = files["mlmagics_job/shim.py"]
+    lent = _package("cloudpickle")
+    files |= {
+        str(Path("lent/cloudpickle") / path.relative_to(lent)): path.read_bytes()
+        for path in lent.rglob("*.py")
+    }
     return files
+
+
+def _package(name: str) -> Path:
+    """The folder of an installed package, which is not imported for it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the package {name} is missing; install mlmagics again", name=name)
+    return Path(spec.origin).parent

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from cluster_agent.executors.base import Handle, Order
 from cluster_agent.executors.groups import kill_group
+from cluster_agent.executors.habits import Kind, kind_of
 from cluster_agent.executors.kit import compile_kit
-from cluster_agent.executors.spares import Spare, Spares
+from cluster_agent.executors.nursery import Spare
+from cluster_agent.executors.spares import Spares
 from cluster_agent.supervisor.identity import boot_id, start_time, still_there
 from cluster_agent.supervisor.launch import MARK
-from cluster_agent.supervisor.main import pack
+from cluster_agent.supervisor.messages import pack
 from cluster_agent.supervisor.processes import marked, send
 
 _POLL_S = 0.2
@@ -63,6 +65,8 @@ class LocalExecutor:
         Folder of the job's side, as :func:`cluster_agent.executors.kit.install_kit` makes it.
     spares
         Supervisors that are kept waiting.
+    warm
+        Interpreters that are kept waiting, with what jobs here begin with imported.
     log
         File for what supervisors have to say when they cannot say it in a job's log.
     enforce_memory
@@ -78,6 +82,7 @@ class LocalExecutor:
         kit: Path,
         spares: int = 2,
         *,
+        warm: int = 0,
         log: Path,
         enforce_memory: bool = False,
         cgroup: Path | None = None,
@@ -87,14 +92,17 @@ class LocalExecutor:
         self._enforce_memory = enforce_memory
         self._cgroup = cgroup
         self._take_s = take_s
-        self._spares = Spares(spares, log)
+        #: what waits for a job
+        self.spares = Spares(spares, warm, kit=kit, log=log)
         self._boot_id = boot_id()
         #: by interpreter; done once its bytecode is there, or could not be had
         self._compiling: dict[str, asyncio.Task[bool]] = {}
 
-    async def open(self) -> None:
-        """Have spares start in the background."""
-        self._spares.refill(delay_s=0.0)
+    async def open(self, expected: Kind | None = None) -> None:
+        """Have spares start in the background, and interpreters for jobs as ``expected``."""
+        if expected is not None:
+            self.spares.expect(expected)
+        self.spares.refill(delay_s=0.0)
 
     async def start(self, order: Order) -> LocalRunning:
         """Hand ``order`` to a supervisor; return once it has all of it.
@@ -111,7 +119,7 @@ class LocalExecutor:
         message = pack(order, self._kit)
         try:
             while True:
-                spare, fresh = await self._spares.take()
+                spare, fresh = await self.spares.take(_wanted(order))
                 running = await self._hand_over(spare, message)
                 if running is not None:
                     self._compile_for(order)
@@ -121,7 +129,7 @@ class LocalExecutor:
                         "the supervisor ended before it took the job; the supervisors' log may say why"
                     )
         finally:
-            self._spares.refill()
+            self.spares.refill()
 
     def adopt(self, handle: Handle) -> LocalRunning | None:
         """The supervisor that ``handle`` names, or None when it no longer lives."""
@@ -144,7 +152,7 @@ class LocalExecutor:
         for task in self._compiling.values():
             task.cancel()
         await asyncio.gather(*self._compiling.values(), return_exceptions=True)
-        await self._spares.close()
+        await self.spares.close()
 
     def _compile_for(self, order: Order) -> None:
         """Have bytecode made for the job's interpreter, in the background; again after it has failed."""
@@ -179,6 +187,16 @@ class LocalExecutor:
             await asyncio.to_thread(spare.dismiss)
             return None
         return LocalRunning(Handle(pid=spare.pid, pid_started=spare.started, boot_id=self._boot_id))
+
+
+def _wanted(order: Order) -> Kind | None:
+    """What the job could take of an interpreter that waits; None when it has to have one of its own."""
+    if not order.common:
+        return None
+    tops = {file.path.partition("/")[0].removesuffix(".py") for file in order.inputs.files}
+    kind = kind_of(order.python, order.variables, order.source, own_modules=tops)
+    # definitions and values come before the cell, and may do anything
+    return kind.bare() if order.inputs.sources or order.inputs.values else kind
 
 
 def _lives(handle: Handle) -> bool:

@@ -16,9 +16,11 @@ import socket
 import stat
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from cluster_agent.executors.base import Order
+from cluster_agent.folder import JobFolder
 
 #: Bytes taken from a pipe at once; also what the pipe is made to hold where the system lets it.
 PIPE_BYTES = 2**18
@@ -99,8 +101,11 @@ class Control:
         """The descriptor, for select."""
         return self._channel.fileno()
 
-    def packets(self, limit: int) -> Iterator[bytes]:
-        """Up to ``limit`` messages that are there; the end of the channel closes it."""
+    def packets(self, limit: int) -> Iterator[tuple[bytes, int | None]]:
+        """Up to ``limit`` messages that are there, each with the open file that came with it, if one did.
+
+        The file is closed when the next one is asked for; the end of the channel closes it.
+        """
         for _ in range(limit):
             if not self.open:
                 return
@@ -114,10 +119,24 @@ class Control:
                 if not packet and self._is_over():
                     self.close()
                     return
-                yield _read_file(descriptors[0]) if packet == b"fd" and descriptors else packet
+                if packet == b"fd" and descriptors:
+                    yield _read_file(descriptors[0]), None
+                else:
+                    yield packet, descriptors[0] if descriptors else None
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
+
+    def give(self, order: Order, variables: Mapping[str, str]) -> None:
+        """Send the order to a kit that waits, with the variables that it has not got yet.
+
+        Raises
+        ------
+        OSError
+            When it is gone.
+        """
+        folder = str(JobFolder(order.folder).work)
+        _send(self._channel, {**_told(order), "ahead": {"variables": dict(variables), "folder": folder}})
 
     def readable(self) -> bool:
         """Whether there is a packet, or the end."""
@@ -152,13 +171,15 @@ def control_pair() -> tuple[socket.socket, socket.socket]:
 
 def send_order(channel: socket.socket, order: Order) -> None:
     """Put the order into the channel as its first packet; the kit finds it there when it has started."""
-    told = {
-        "version": 1,
-        "job_id": order.job_id,
-        "title": order.title,
-        "source": order.source,
-        "fetch": order.fetch,
-    }
+    _send(channel, _told(order))
+
+
+def send_imports(channel: socket.socket, imports: Collection[str]) -> None:
+    """In place of the order: what the kit is to import while there is none."""
+    _send(channel, {"imports": list(imports)})
+
+
+def _send(channel: socket.socket, told: dict[str, Any]) -> None:
     content = json.dumps(told).encode()
     with os.fdopen(_anonymous_file(), "wb", buffering=0) as file:
         view = memoryview(content)
@@ -166,6 +187,37 @@ def send_order(channel: socket.socket, order: Order) -> None:
             view = view[file.write(view) :]
         file.seek(0)
         socket.send_fds(channel, [b"order"], [file.fileno()])
+
+
+def _told(order: Order) -> dict[str, Any]:
+    folder, inputs = JobFolder(order.folder), order.inputs
+    values = [
+        {
+            "name": value.name,
+            "kind": value.kind,
+            "path": str(folder.values / value.sha256),
+            "size": value.size,
+            "before": value.before,
+        }
+        for value in inputs.values
+    ]
+    return {
+        "version": 1,
+        "job_id": order.job_id,
+        "title": order.title,
+        "source": order.source,
+        "fetch": order.fetch,
+        "keep_each": order.keep_each_bytes,
+        "keep_all": order.keep_all_bytes,
+        "results": str(folder.results),
+        "params": order.params,
+        "inputs": str(folder.inputs) if inputs.files else "",
+        "sources": [
+            {"name": part.name, "origin": part.origin, "text": part.text, "line": part.line}
+            for part in inputs.sources
+        ],
+        "values": values,
+    }
 
 
 if sys.platform == "linux":

@@ -58,6 +58,15 @@ def timed_out(timeout_s: float) -> Cause:
     return Cause(State.TIMED_OUT, f"its time limit of {format_duration(timeout_s)} was reached")
 
 
+def not_ready(timeout_s: float) -> Cause:
+    """The cause of a job whose environment takes too long to build."""
+    return Cause(
+        State.TIMED_OUT,
+        f"its environment was not ready after {format_duration(timeout_s)}; whoever runs the box can allow more"
+        " ([packages] timeout)",
+    )
+
+
 def never_launched(reason: str) -> Ending:
     """The ending of a job whose runner could not be started."""
     return Ending(state=State.FAILED, reason=one_line(reason))

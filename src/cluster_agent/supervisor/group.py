@@ -76,6 +76,10 @@ class Group:
         """A descriptor to which a process writes ``0`` to enter; children follow."""
         return os.open(self._path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
+    def take(self, pid: int) -> None:
+        """Put a process into it; what it starts from now on follows."""
+        self._write("cgroup.procs", str(pid))
+
     def memory_bytes(self) -> int | None:
         """Memory in use that the kernel cannot drop; None when it does not tell."""
         current = self._number("memory.current" if self._version == 2 else "memory.usage_in_bytes")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import JobFolder
-from cluster_agent.supervisor.channels import Control, Pipe, control_pair, send_order
+from cluster_agent.supervisor.channels import Control, Pipe, control_pair, send_imports, send_order
 from cluster_agent.supervisor.group import Group
+from cluster_agent.supervisor.messages import GetReady
 from cluster_agent.supervisor.processes import die_with_parent
 
 #: The variable by which processes of a job are known when their supervisor is gone.
@@ -19,6 +22,10 @@ MARK = "MLMAGICS_START"
 #: The file of the kit that is the runner's program.
 ENTRY = Path("mlmagics_job/run.py")
 _CONTROL = "MLMAGICS_CONTROL_FD"
+#: What the kit says when it waits, its imports done.
+AHEAD = b"ready"
+#: In place of the nonce, as long as there is none; as long as one, so that it can be replaced in place.
+_NO_NONCE = "0" * 16
 #: The runner is a better choice than supervisor and agent when the kernel looks for memory.
 _OOM_SCORE = 500
 #: What whoever started the agent may have had ignored, and a job must not inherit so.
@@ -40,6 +47,14 @@ class Runner:
     process: subprocess.Popen[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A runner that waits for an order."""
+
+    runner: Runner
+    made_for: GetReady
+
+
 def launch(order: Order, kit: Path, group: Group | None = None) -> Runner:
     """Start the runner of ``order``, in the control group ``group``. Call it in the main thread: the runner dies with the thread that forks it.
 
@@ -48,29 +63,82 @@ def launch(order: Order, kit: Path, group: Group | None = None) -> Runner:
     LaunchError
         When there is no such interpreter, or the system refuses.
     """
+    return _start(
+        order.python,
+        kit,
+        {**order.variables, MARK: order.nonce},
+        JobFolder(order.folder).work,
+        lambda channel: send_order(channel, order),
+        group,
+    )
+
+
+def launch_ahead(wanted: GetReady) -> Runner:
+    """Start a runner that imports what is wanted, and then waits for the order that :func:`give` gives it.
+
+    Raises
+    ------
+    LaunchError
+        As for :func:`launch`.
+    """
+    return _start(
+        wanted.python,
+        Path(wanted.kit),
+        {**wanted.variables, MARK: _NO_NONCE},
+        Path("/"),
+        lambda channel: send_imports(channel, wanted.imports),
+    )
+
+
+def give(ready: Ready, order: Order, group: Group | None = None) -> Runner:
+    """Have the runner that waits run ``order``, in the control group ``group``.
+
+    Raises
+    ------
+    LaunchError
+        When it is gone, or cannot be put into the group.
+    """
+    runner, has = ready.runner, ready.made_for.variables
+    late = {name: value for name, value in order.variables.items() if has.get(name) != value}
+    try:
+        if group is not None:
+            group.take(runner.pid)
+        runner.control.give(order, {**late, MARK: order.nonce})
+    except OSError as error:
+        raise LaunchError(f"the interpreter that was held ready is gone: {_why(error)}") from error
+    return runner
+
+
+def _start(
+    python: str,
+    kit: Path,
+    variables: Mapping[str, str],
+    folder: Path,
+    greet: Callable[[socket.socket], None],
+    group: Group | None = None,
+) -> Runner:
     ours, theirs = control_pair()
     with theirs:
-        send_order(ours, order)
-        variables = {**order.variables, _CONTROL: str(theirs.fileno()), MARK: order.nonce}
+        greet(ours)
         supervisor = os.getpid()
         entry = None
         try:
             entry = group.open() if group is not None else None
             process = subprocess.Popen(
-                [order.python, str(kit / ENTRY)],
+                [python, str(kit / ENTRY)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
-                cwd=JobFolder(order.folder).work,
-                env=variables,
+                cwd=folder,
+                env={**variables, _CONTROL: str(theirs.fileno())},
                 umask=0o077,
                 bufsize=0,
-                preexec_fn=lambda: _settle_in(supervisor, entry),  # noqa: PLW1509
+                preexec_fn=lambda: settle_in(supervisor, entry),  # noqa: PLW1509
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             ours.close()
-            raise LaunchError(f"cannot start {order.python}: {_why(error)}") from error
+            raise LaunchError(f"cannot start {python}: {_why(error)}") from error
         finally:
             if entry is not None:
                 os.close(entry)
@@ -85,8 +153,8 @@ def launch(order: Order, kit: Path, group: Group | None = None) -> Runner:
     return Runner(pid=process.pid, pipes=pipes, control=Control(ours), process=process)
 
 
-def _settle_in(supervisor: int, group_entry: int | None) -> None:
-    """Runs in the forked child, before it becomes the runner."""
+def settle_in(supervisor: int, group_entry: int | None) -> None:
+    """Make a forked child of the ``supervisor`` one that a job can be made of: it leads its own group and dies with it."""
     os.setpgid(0, 0)
     if group_entry is not None:
         os.write(group_entry, b"0")

@@ -8,65 +8,74 @@ byte and never looks at the agent again.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import FOLDER_VERSION, JobFolder
 from cluster_agent.log.append import LogTaken, LogWriter
+from cluster_agent.supervisor.channels import Control, readable_bytes
+from cluster_agent.supervisor.launch import AHEAD, LaunchError, Ready, launch_ahead
+from cluster_agent.supervisor.messages import (
+    HEAD_BYTES,
+    LONGEST_BYTES,
+    READY,
+    TAKEN,
+    GetReady,
+    HandOver,
+    unpack,
+)
 from cluster_agent.supervisor.processes import become_reaper
 from cluster_agent.supervisor.record import note
 from cluster_agent.supervisor.watch import Watch
 
-#: What a hand-over begins with: the length of the rest.
-HEAD_BYTES = 8
-_LONGEST = 2**26
-
-
-class HandOver(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent sends to a supervisor."""
-
-    version: int = FOLDER_VERSION
-    #: the folder with the job's side of the channels
-    kit: str
-    order: Order
-
-
-def pack(order: Order, kit: Path) -> bytes:
-    """The hand-over of ``order``, as it is sent."""
-    body = msgspec.json.encode(HandOver(kit=str(kit), order=order), enc_hook=str)
-    return len(body).to_bytes(HEAD_BYTES, "big") + body
-
-
-def unpack(body: bytes) -> HandOver:
-    """The hand-over in ``body``, without its head."""
-    return msgspec.json.decode(body, type=HandOver, dec_hook=_decode_path)
-
 
 def main(descriptor: int) -> None:
     """Be the supervisor of the job that comes in through the socket ``descriptor``."""
-    signals = _watch_signals()
+    signals = watch_signals()
+    ready: Ready | None = None
     with socket.socket(fileno=descriptor) as agent:
-        body = _receive(agent)
-        if body is None:
-            return
-        hand_over = unpack(body)
-        if hand_over.version > FOLDER_VERSION:
-            note(f"a newer agent (version {hand_over.version}) has sent an order; not taken")
+        message = _receive(agent)
+        if isinstance(message, GetReady):
+            ready = _get_ready(message, agent)
+            message = _receive(agent) if ready else None
+        if not isinstance(message, HandOver):
             return
         signal.signal(signal.SIGTERM, _nothing)
         try:
-            agent.send(b"1")
+            agent.send(TAKEN)
         except OSError:
             pass  # it is gone; the order is complete, so the job runs
-    _supervise(hand_over.order, Path(hand_over.kit), signals)
+    _supervise(message.order, Path(message.kit), signals, ready)
 
 
-def _supervise(order: Order, kit: Path, signals: int) -> None:
+def _get_ready(wanted: GetReady, agent: socket.socket) -> Ready | None:
+    """An interpreter that waits, once there is something from the agent; None when there is none, or the agent is gone.
+
+    What it prints before its job would belong to none, so then it is of no use.
+    """
+    try:
+        runner = launch_ahead(wanted)
+    except LaunchError as error:
+        note(f"no interpreter can be held ready: {error}")
+        return None
+    if runner.control not in _first(runner.control, agent):
+        return None
+    said = [packet for packet, _ in runner.control.packets(2)]
+    if said != [AHEAD] or any(readable_bytes(pipe.fileno()) for pipe in runner.pipes):
+        return None
+    agent.send(READY)
+    return None if runner.control in _first(runner.control, agent) else Ready(runner, wanted)
+
+
+def _first(*channels: Control | socket.socket) -> list[Control | socket.socket]:
+    """Those that have something to read, once one has."""
+    return select.select(channels, [], [])[0]
+
+
+def _supervise(order: Order, kit: Path, signals: int, ready: Ready | None) -> None:
     become_reaper()
     folder = JobFolder(order.folder)
     try:
@@ -78,11 +87,11 @@ def _supervise(order: Order, kit: Path, signals: int) -> None:
         if folder.closed(order.nonce).exists() or writer.started or writer.ended:
             note(f"{order.title}: this start is closed; nothing was started")
             return
-        Watch(order, writer, signals).run(kit)
+        Watch(order, writer, signals, ready).run(kit)
 
 
-def _watch_signals() -> int:
-    """A descriptor that tells the numbers of signals; those that must not end a supervisor do not any more.
+def watch_signals() -> int:
+    """A descriptor that tells the numbers of signals; those that must not end this process do not any more.
 
     Handlers instead of SIG_IGN: what is ignored would stay ignored in the job.
     """
@@ -99,14 +108,20 @@ def _nothing(number: int, frame: object) -> None:
     """Let a signal interrupt a wait, and nothing else."""
 
 
-def _receive(agent: socket.socket) -> bytes | None:
-    """The body of the hand-over; None when the agent is gone before it was complete."""
+def _receive(agent: socket.socket) -> HandOver | GetReady | None:
+    """What the agent says; None when it is gone before it has said all of it, or is a newer one."""
     head = _receive_exactly(agent, HEAD_BYTES)
     length = int.from_bytes(head, "big")
-    if len(head) < HEAD_BYTES or length > _LONGEST:
+    if len(head) < HEAD_BYTES or length > LONGEST_BYTES:
         return None
     body = _receive_exactly(agent, length)
-    return body if len(body) == length else None
+    if len(body) < length:
+        return None
+    message = unpack(body)
+    if message.version > FOLDER_VERSION:
+        note(f"a newer agent (version {message.version}) has sent an order; not taken")
+        return None
+    return message
 
 
 def _receive_exactly(agent: socket.socket, count: int) -> bytes:
@@ -120,7 +135,3 @@ def _receive_exactly(agent: socket.socket, count: int) -> bytes:
             break
         data += part
     return bytes(data)
-
-
-def _decode_path(kind: type, value: Any) -> Any:
-    return kind(value) if kind is Path else value

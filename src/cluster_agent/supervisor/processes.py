@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from cluster_agent.supervisor.identity import start_time
@@ -43,8 +43,8 @@ if sys.platform == "linux":
         """Have this process called ``name`` (15 bytes at most) where processes are listed by name."""
         _prctl(_SET_NAME, name.encode(), 0, 0, 0)
 
-    def descendants(root: int) -> dict[int, float]:
-        """Processes below ``root`` by process id, with their start times."""
+    def descendants(root: int, spared: Collection[int] = ()) -> dict[int, float]:
+        """Processes below ``root`` by process id, with their start times; not those ``spared`` and what is below them."""
         processes = _all_processes()
         children: dict[int, list[int]] = {}
         for pid, (parent, _) in processes.items():
@@ -53,8 +53,9 @@ if sys.platform == "linux":
         todo = [root]
         while todo:
             for pid in children.get(todo.pop(), ()):
-                found[pid] = processes[pid][1]
-                todo.append(pid)
+                if pid not in spared:
+                    found[pid] = processes[pid][1]
+                    todo.append(pid)
         return found
 
     def marked(name: str, value: str) -> dict[int, float]:
@@ -92,24 +93,34 @@ if sys.platform == "linux":
         finally:
             os.close(descriptor)
 
-    def kill_below() -> None:
+    def kill_below(spared: Collection[int] = ()) -> None:
         """Kill everything below this process, also what starts itself again faster than it can be listed.
 
-        All are stopped first, until there is nobody new; then none of them can start another one.
+        All are stopped first, until there is nobody new; then none of them can start another one. Children that
+        are ``spared`` go on, and what is below them.
         """
         stopped: dict[int, float] = {}
         for _ in range(_STOP_ROUNDS):
-            found = descendants(os.getpid())
+            found = descendants(os.getpid(), spared)
             fresh = {pid: started for pid, started in found.items() if stopped.get(pid) != started}
             if not fresh:
                 break
             _stop_groups(fresh)
             for pid, started in fresh.items():
                 send(pid, started, signal.SIGSTOP)
-            _stop_children()
+            _stop_children(spared)
             stopped |= fresh
-        for pid, started in descendants(os.getpid()).items():
+        for pid, started in descendants(os.getpid(), spared).items():
             send(pid, started, signal.SIGKILL)
+
+    def has_children(spared: Collection[int] = ()) -> bool:
+        """Whether this process has a child beside those ``spared``."""
+        me = os.getpid()
+        try:
+            children = Path(f"/proc/{me}/task/{me}/children").read_bytes().split()
+        except OSError:
+            return bool(descendants(me, spared))  # a kernel without this list
+        return any(int(pid) not in spared for pid in children)
 
     def _stop_groups(processes: dict[int, float]) -> None:
         """Stop the process groups of some processes, each as a whole: nobody escapes from it by forking."""
@@ -122,7 +133,7 @@ if sys.platform == "linux":
         for group in groups - {os.getpgid(0)}:
             _signal(os.killpg, group)
 
-    def _stop_children() -> None:
+    def _stop_children(spared: Collection[int]) -> None:
         """Stop whoever is a child of this process now, within microseconds: a child is ours until it is reaped."""
         me = os.getpid()
         for _ in range(_STRIKES):
@@ -130,8 +141,9 @@ if sys.platform == "linux":
                 children = Path(f"/proc/{me}/task/{me}/children").read_bytes().split()
             except OSError:
                 return  # a kernel without this list: then the slower one has to do
-            for pid in reversed(children):
-                _signal(os.kill, int(pid))
+            for pid in map(int, reversed(children)):
+                if pid not in spared:
+                    _signal(os.kill, pid)
 
     def _signal(how: Callable[[int, int], None], target: int) -> None:
         try:
@@ -144,10 +156,14 @@ else:
 
     RSS_BYTES = 1
 
-    def kill_below() -> None:
-        """Kill everything below this process."""
-        for pid, started in descendants(os.getpid()).items():
+    def kill_below(spared: Collection[int] = ()) -> None:
+        """Kill everything below this process but for children that are ``spared``, and what is below them."""
+        for pid, started in descendants(os.getpid(), spared).items():
             send(pid, started, signal.SIGKILL)
+
+    def has_children(spared: Collection[int] = ()) -> bool:
+        """Whether this process has a child beside those ``spared``."""
+        return bool(descendants(os.getpid(), spared))
 
     def become_reaper() -> None:
         """Orphans go to the first process here; the runner's group is what can be reached of them."""
@@ -160,9 +176,10 @@ else:
     def set_name(name: str) -> None:
         """Nothing: a process cannot name itself here."""
 
-    def descendants(root: int) -> dict[int, float]:
-        """Processes below ``root`` by process id, with their start times."""
-        children = psutil.Process(root).children(recursive=True)
+    def descendants(root: int, spared: Collection[int] = ()) -> dict[int, float]:
+        """Processes below ``root`` by process id, with their start times; not those ``spared`` and what is below them."""
+        first = [child for child in psutil.Process(root).children() if child.pid not in spared]
+        children = [*first, *(one for child in first for one in child.children(recursive=True))]
         found = {child.pid: start_time(child.pid) for child in children}
         return {pid: started for pid, started in found.items() if started is not None}
 

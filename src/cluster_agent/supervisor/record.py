@@ -98,7 +98,7 @@ class Recorder:
         self._writer = writer
         folder = JobFolder(order.folder)
         self._blobs = folder.blobs
-        self._results = Results(folder.results, order.fetch)
+        self._results = Results(folder.results, order.fetch, order.keep_all_bytes)
         self._title = order.title
         self._quota = Quota(order.log_limit_bytes)
         self._tails: dict[str, Tail] = {}
@@ -141,10 +141,10 @@ class Recorder:
             self._do(partial(self._writer.output, stream, data[:admitted]))
         self._do(partial(self._count_only, stream, data[admitted:]))
 
-    def frame(self, frame: Frame | ResultFrame, size: int) -> None:
-        """Record a frame of ``size`` bytes."""
+    def frame(self, frame: Frame | ResultFrame, size: int, descriptor: int | None = None) -> None:
+        """Record a frame of ``size`` bytes, and the open file that came with it."""
         if isinstance(frame, ResultFrame):
-            self._result(frame)
+            self._result(frame, descriptor)
             return
         if frame.type == "error":
             self.error = f"{frame.ename}: {frame.evalue}" if frame.evalue else frame.ename
@@ -228,15 +228,14 @@ class Recorder:
         if pushed_out:
             self._dropped[stream] += self._writer.drop(stream, pushed_out)
 
-    def _result(self, frame: ResultFrame) -> None:
-        told = self._results.judge(frame)
-        if told is None:
+    def _result(self, frame: ResultFrame, descriptor: int | None) -> None:
+        taken = self._results.take(frame, descriptor)
+        if taken is None:
             self.lost(f"a result {frame.name[:100]!r}, which nobody asked for or which came before")
             return
-        fields, content = told
-        if content:
-            self._do(partial(self._results.keep, fields["sha256"], content))
-        self.event("result", **fields)
+        fields: dict[str, Any] = {}
+        self._do(lambda: fields.update(taken.keep()))
+        self._do(lambda: self._writer.append("result", **fields))
 
     def _append_fitting(self, type: str, fields: dict[str, Any]) -> None:  # noqa: A002
         try:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cluster_agent.environments.shelf import Hold
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import Cancel, JobFolder, allocate
 from cluster_agent.log.append import LogWriter
@@ -26,9 +27,10 @@ from cluster_agent.supervisor.ending import (
 from cluster_agent.supervisor.frames import decode_frame
 from cluster_agent.supervisor.group import Group, confinement
 from cluster_agent.supervisor.identity import boot_id, start_time
-from cluster_agent.supervisor.launch import LaunchError, Runner, launch
+from cluster_agent.supervisor.launch import LaunchError, Ready, Runner, give, launch
 from cluster_agent.supervisor.leftovers import list_leftovers
 from cluster_agent.supervisor.listening import Listener
+from cluster_agent.supervisor.preparing import Preparation, Prepared
 from cluster_agent.supervisor.record import Recorder, Syncer, note
 from cluster_agent.supervisor.sampling import Sampler
 from cluster_agent.supervisor.tree import Tree
@@ -51,8 +53,10 @@ _SHUTDOWN = Cancel(by="the system", reason="the supervisor was asked to end, as 
 class Watch:
     """One job, from its launch to its end."""
 
-    def __init__(self, order: Order, writer: LogWriter, signals: int) -> None:
+    def __init__(self, order: Order, writer: LogWriter, signals: int, ready: Ready | None = None) -> None:
         self._order = order
+        #: a runner that was started ahead
+        self._ready = ready
         self._folder = JobFolder(order.folder)
         self._writer = writer
         self._recorder = Recorder(writer, order)
@@ -66,6 +70,9 @@ class Watch:
         self._cancel_seen = False
         self._fault_told = False
         self._look_at = 0.0
+        self._environment = ""
+        #: as long as this process lives nobody deletes the environment
+        self._hold: Hold | None = None
 
     def run(self, kit: Path) -> None:
         """Launch the runner, record what it does until nothing of it is left, and close the log."""
@@ -76,6 +83,8 @@ class Watch:
             self._end(Ending(state=cause.state, reason=cause.reason), seconds=0.0)
             return
         self._group = _make_group(self._order)
+        if not self._prepare():
+            return
         sampler = Sampler(self._order, self._group, self._take_sample)
         self._recorder.event(
             "started",
@@ -84,12 +93,13 @@ class Watch:
             boot_id=boot_id(),
             nonce=self._order.nonce,
             confinement=confinement(self._order, self._group),
+            environment=self._environment or None,
         )
         self._recorder.settle()
         kills_before = machine_oom_kills()
         began = time.monotonic()
         try:
-            runner = launch(self._order, kit, self._group)
+            runner = self._launch(kit)
         except LaunchError as error:
             self._end(never_launched(str(error)), seconds=0.0)
             return
@@ -112,6 +122,43 @@ class Watch:
             left_behind=list(left) or None,
             left_behind_started=list(left.values()) or None,
         )
+
+    def _prepare(self) -> bool:
+        """Make the job's environment ready, if it has one; False when the job has ended over it."""
+        if self._order.environment is None:
+            return True
+        self._keep_room()
+        preparation = Preparation(
+            self._order,
+            self._order.environment,
+            recorder=self._recorder,
+            syncer=self._syncer,
+            wishes=self._wishes,
+            signals=self._signals,
+            group=self._group,
+            shutdown=_SHUTDOWN,
+        )
+        outcome = preparation.run()
+        if isinstance(outcome, Prepared):
+            self._order, self._environment, self._hold = outcome.order, outcome.environment, outcome.hold
+            return True
+        self._folder.reserve.unlink(missing_ok=True)
+        left = preparation.left
+        self._end(
+            outcome,
+            seconds=0.0,
+            left_behind=list(left) or None,
+            left_behind_started=list(left.values()) or None,
+        )
+        return False
+
+    def _launch(self, kit: Path) -> Runner:
+        if self._ready is not None:
+            try:
+                return give(self._ready, self._order, self._group)
+            except LaunchError as error:
+                note(f"{self._order.title}: started anew: {error}")
+        return launch(self._order, kit, self._group)
 
     def _follow(self, runner: Runner, tree: Tree, sampler: Sampler, began: float) -> None:
         """Record, obey and stop, until the tree is gone or given up."""
@@ -213,7 +260,7 @@ class Watch:
         return len(data)
 
     def _take_frames(self, runner: Runner, limit: int) -> None:
-        for packet in runner.control.packets(limit):
+        for packet, descriptor in runner.control.packets(limit):
             frame = decode_frame(packet)
             if frame is None:
                 # answered all the same: whoever waits for it would wait for ever
@@ -222,7 +269,7 @@ class Watch:
             else:
                 if frame.ack:
                     self._take_present(runner)
-                self._recorder.frame(frame, len(packet))
+                self._recorder.frame(frame, len(packet), descriptor)
                 if frame.ack:
                     self._recorder.then(runner.control.acknowledge)
             if self._recorder.stalled:
@@ -294,4 +341,6 @@ def _make_group(order: Order) -> Group | None:
 
 
 def _refused(error: OSError) -> str:
-    return f"the disk refused to keep its log: {error.strerror}"
+    return (
+        f"the disk failed to keep its log ({error.strerror}): lines may be missing after a restart of the box"
+    )
