@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cluster_agent import __version__
-from cluster_agent.config import Config, ConfigError, load_config, settings
+from cluster_agent import __version__, arguments
+from cluster_agent.config import SWITCHES, Config, ConfigError, chosen_home, load_config, settings
 from cluster_agent.errors import AgentError
 from cluster_agent.home import user_name
-from cluster_agent.protocol import parse_states
-from cluster_agent.units import parse_duration, parse_moment
 
 _T = TypeVar("_T")
-_SWITCHES = {"local", "insecure_http", "shared_uid"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_init(commands)
     _add_token(commands)
+    _add_invite(commands)
     _add_ops(commands)
-    _command(commands, "restore", _restore, "accept a home that was copied or restored from a backup")
+    _add_care(commands)
     return parser
 
 
@@ -72,7 +69,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for item in settings():
         flag = f"--{item.name.replace('_', '-')}"
         text = item.metadata["help"]
-        if item.name in _SWITCHES:
+        if item.name in SWITCHES:
             serve.add_argument(flag, dest=item.name, action="store_const", const="true", help=text)
         else:
             serve.add_argument(flag, dest=item.name, metavar=item.name.rpartition("_")[2].upper(), help=text)
@@ -91,10 +88,55 @@ def _add_token(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     create.add_argument("user", nargs="?", default=user_name(os.geteuid()), help="who will use it; you")
     create.add_argument("--role", choices=["viewer", "user", "admin"], default="user")
     create.add_argument("--label", default="", help="a note, such as the machine it is for")
-    create.add_argument("--expires", type=_duration, metavar="DURATION", help="such as 90d")
+    create.add_argument("--expires", type=arguments.duration, metavar="DURATION", help="such as 90d")
     _command(verbs, "list", _token_list, "list tokens, without the tokens themselves")
-    revoke = _command(verbs, "revoke", _token_revoke, "make a token invalid")
-    revoke.add_argument("token_id", help="as token list shows it")
+    rotate = _command(verbs, "rotate", _token_rotate, "create a token in place of another; printed once")
+    rotate.add_argument("token_id", help="as token list shows it")
+    rotate.add_argument(
+        "--overlap", type=arguments.duration_or_none, default=86400.0, metavar="DURATION",
+        help="how long the old one works on: 24h unless told; 0 ends it at once",
+    )  # fmt: skip
+    rotate.add_argument(
+        "--expires",
+        type=arguments.duration,
+        metavar="DURATION",
+        help="as long as the old one was made for, unless told",
+    )
+    revoke = _command(verbs, "revoke", _token_revoke, "make tokens invalid")
+    revoke.add_argument("token_ids", nargs="*", metavar="token_id", help="as token list shows it")
+    revoke.add_argument("--user", help="all tokens of this person")
+
+
+def _add_invite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    invite = _command(
+        commands, "invite", _invite, "print the line that lets somebody in; it works once, for 24 h"
+    )
+    what = invite.add_mutually_exclusive_group(required=True)
+    what.add_argument("user", nargs="?", help="who will use it")
+    what.add_argument("--list", action="store_true", help="list invites, without their codes")
+    what.add_argument("--revoke", metavar="INVITE", help="make one invalid, as --list shows it")
+    invite.add_argument("--role", choices=["viewer", "user", "admin"], default="user")
+    invite.add_argument("--label", default="", help="a note; the name of the person's machine unless told")
+    invite.add_argument(
+        "--expires",
+        type=arguments.duration,
+        metavar="DURATION",
+        help="how long the person's token will be valid",
+    )
+
+
+def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = _command(commands, "doctor", _doctor, "what is wrong with this box, and how to mend it")
+    _add_json(doctor, "for programs")
+    backup = _command(commands, "backup", _backup, "write what counts of the home to a new file")
+    backup.add_argument(
+        "file", type=Path, metavar="FILE", help="such as box.tar; it holds keys: keep it safe"
+    )
+    backup.add_argument("--jobs", action="store_true", help="with logs, results and files of all jobs")
+    restore = _command(
+        commands, "restore", _restore, "accept a home that was copied, or make one from a backup"
+    )
+    restore.add_argument("file", nargs="?", type=Path, metavar="FILE", help="of cluster-agent backup")
 
 
 def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,23 +145,32 @@ def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     queue = _command(commands, "queue", _queue, "who waits, in which order, for what and how long")
     _add_json(queue)
     jobs = _command(commands, "jobs", _jobs, "the newest jobs of all people")
-    jobs.add_argument("--state", type=_states, help="comma-separated: running, failed, active, done, ...")
+    jobs.add_argument(
+        "--state", type=arguments.states, help="comma-separated: running, failed, active, done, ..."
+    )
     jobs.add_argument("--user", help="of one person")
-    jobs.add_argument("--since", type=_ago, metavar="WHEN", help="submitted since then: 7d, or 2026-11-22")
+    jobs.add_argument(
+        "--since", type=arguments.ago, metavar="WHEN", help="submitted since then: 7d, or 2026-11-22"
+    )
     jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (20)")
     _add_json(jobs)
     usage = _command(commands, "usage", _usage, "GPU-hours, CPU-hours, jobs and waits of each person")
-    usage.add_argument("--since", type=_ago, metavar="WHEN", help="30d unless told; or a day, 2026-11-22")
+    usage.add_argument(
+        "--since", type=arguments.ago, metavar="WHEN", help="30d unless told; or a day, 2026-11-22"
+    )
     usage.add_argument("--csv", action="store_true", help="for a spreadsheet")
     _add_json(usage)
     drain = _command(commands, "drain", _drain, "start no jobs for the time being; those that run go on")
     drain.add_argument(
-        "--until", type=_later, metavar="WHEN", help="resume by itself then: 18:00, 2026-11-22 18:00, 2h"
+        "--until",
+        type=arguments.later,
+        metavar="WHEN",
+        help="resume by itself then: 18:00, 2026-11-22 18:00, 2h",
     )
     drain.add_argument("--message", default="", metavar="TEXT", help="what those are told who wait")
     _command(commands, "resume", _resume, "start jobs again")
     move = _command(commands, "move", _move, "put a waiting job before all others")
-    move.add_argument("job", type=_job, metavar="JOB", help="such as 42 or gpu-box/42")
+    move.add_argument("job", type=arguments.job, metavar="JOB", help="such as 42 or gpu-box/42")
     place = move.add_mutually_exclusive_group(required=True)
     place.add_argument("--first", action="store_true", help="before all others")
     place.add_argument("--back", action="store_true", help="back to where it belongs")
@@ -130,38 +181,6 @@ def _add_ops(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _add_json(parser: argparse.ArgumentParser, text: str = "as the agent tells it") -> None:
     parser.add_argument("--json", action="store_true", help=text)
-
-
-def _checked(parse: Callable[[str], _T]) -> Callable[[str], _T]:
-    """``parse`` for an argument: its ValueError becomes a message of the parser."""
-
-    def read(text: str) -> _T:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read
-
-
-def _job_id(text: str) -> int:
-    number = text.rpartition("/")[2]
-    if not number.isdecimal():
-        raise ValueError(f"{text!r} is not a job: write 42 or gpu-box/42")
-    return int(number)
-
-
-def _moment_ago(text: str) -> float:
-    now = time.time()
-    at = parse_moment(text, now)
-    return at if at <= now else now - (at - now)
-
-
-_job = _checked(_job_id)
-_states = _checked(parse_states)
-_ago = _checked(_moment_ago)
-_later = _checked(lambda text: parse_moment(text, time.time()))
-_duration = _checked(parse_duration)
 
 
 # The commands import what they need when they run: a serving agent carries no HTTP client, and the other
@@ -248,16 +267,59 @@ def _token_list(args: argparse.Namespace) -> None:
     _tell(admin.list_tokens(_home(args)))
 
 
-def _token_revoke(args: argparse.Namespace) -> None:
+def _token_rotate(args: argparse.Namespace) -> None:
     from cluster_agent import admin
 
-    print(admin.revoke_token(_home(args), args.token_id))
+    token, ends = admin.rotate_token(
+        _home(args), args.token_id, overlap_s=args.overlap, expires_s=args.expires
+    )
+    print(token)
+    print(ends, file=sys.stderr)
+
+
+def _token_revoke(args: argparse.Namespace) -> int:
+    from cluster_agent import admin
+
+    if not args.token_ids and args.user is None:
+        print("cluster-agent token revoke: say which: a token_id, or --user NAME", file=sys.stderr)
+        return 2
+    _tell(admin.revoke_tokens(_home(args), args.token_ids, args.user))
+    return 0
+
+
+def _invite(args: argparse.Namespace) -> None:
+    from cluster_agent import admin
+
+    if args.list:
+        _tell(admin.list_invites(_home(args)))
+    elif args.revoke:
+        _tell(admin.revoke_invite(_home(args), args.revoke))
+    else:
+        line, about = admin.invite(
+            _home(args), args.user, args.role, label=args.label, expires_s=args.expires
+        )
+        print(line)
+        print(about, file=sys.stderr)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from cluster_agent.doctor import report
+
+    lines, good = report.examine(_home(args), as_json=args.json)
+    _tell(lines)
+    return 0 if good else 1
+
+
+def _backup(args: argparse.Namespace) -> None:
+    from cluster_agent import backup
+
+    _tell(backup.backup(_home(args), args.file, with_jobs=args.jobs))
 
 
 def _restore(args: argparse.Namespace) -> None:
-    from cluster_agent import admin
+    from cluster_agent import backup
 
-    print(admin.restore(_home(args)))
+    _tell(backup.restore(_home(args), args.file))
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -266,4 +328,4 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _home(args: argparse.Namespace) -> Path:
-    return load_config({"home": args.home}, os.environ).home
+    return chosen_home(args.home, os.environ)

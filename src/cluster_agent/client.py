@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-import msgspec
-
+from cluster_agent.admin_calls import AdminCalls
 from cluster_agent.errors import (
     AgentError,
     BadCursor,
@@ -19,28 +18,23 @@ from cluster_agent.errors import (
     Unreachable,
 )
 from cluster_agent.event_stream import EventStream, Hook, NotEvents
-from cluster_agent.file_calls import FileCalls, segment
+from cluster_agent.file_calls import FileCalls
 from cluster_agent.protocol import (
     SILENCE_S,
     Cursor,
-    DrainRequest,
     Event,
-    GcReport,
-    GcRequest,
     Health,
     Info,
     Job,
     JobList,
-    NewToken,
-    Role,
+    LockRequest,
+    MadeLock,
+    Packages,
     State,
     Submit,
-    TokenCreate,
-    TokenInfo,
-    UsageReport,
     ViewCode,
 )
-from cluster_agent.transport import JSON, NDJSON, Reply, Transport, Unconfirmed
+from cluster_agent.transport import NDJSON, Reply, Transport, Unconfirmed
 
 __all__ = ["AgentClient", "Hook", "Reply", "Unconfirmed"]
 
@@ -54,11 +48,7 @@ class _EndedEarly(Unreachable):
     """A stream of events ended, as it should, but without ``ended``."""
 
 
-class _TokenList(msgspec.Struct, frozen=True):
-    tokens: list[TokenInfo]
-
-
-class AgentClient(FileCalls):
+class AgentClient(FileCalls, AdminCalls):
     """One agent. Connections are kept and shared by all threads that use the client.
 
     Every method raises :class:`cluster_agent.errors.AgentError`: the agent's own, or ``Unreachable`` with one
@@ -74,6 +64,8 @@ class AgentClient(FileCalls):
         Path of the agent's Unix socket, where it is on this machine.
     ca
         Path of a PEM file with the one certificate (or issuer) that may vouch for the agent.
+    pin
+        SHA-256 in hex of the one certificate that is believed, whatever name or date it has; in place of ``ca``.
     own_only
         Send nothing unless the program that listens there belongs to this user or to root.
     timeout_s
@@ -89,14 +81,18 @@ class AgentClient(FileCalls):
         token: str | None = None,
         uds: str | None = None,
         ca: str | None = None,
+        pin: str = "",
         own_only: bool = False,
         timeout_s: float = 10.0,
         silence_s: float = SILENCE_S,
     ) -> None:
         super().__init__(
-            Transport(url, token=token, uds=uds, ca=ca, timeout_s=timeout_s, own_only=own_only), silence_s
+            Transport(url, token=token, uds=uds, ca=ca, pin=pin, timeout_s=timeout_s, own_only=own_only),
+            silence_s,
         )
         self.url = self._transport.url
+        #: whether it speaks through a Unix socket, so that the agent may be of this machine and user
+        self.on_socket = uds is not None
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,6 +109,16 @@ class AgentClient(FileCalls):
     def info(self) -> Info:
         """What the agent is and has, and who the caller is to it."""
         return self._transport.call("GET", "/v1/info", Info)
+
+    def packages(self, runtime: str = "", python: str = "") -> Packages:
+        """What a job finds in a runtime, or in the agent's default Python; an agent of one's own asks ``python``."""
+        params = {"runtime": runtime or None, "python": python or None}
+        return self._transport.call("GET", "/v1/packages", Packages, params=params)
+
+    def make_lock(self, packages: Sequence[str], runtime: str = "", python: str = "") -> MadeLock:
+        """The versions that a job with these packages would get now; empty when only the job can find out."""
+        body = LockRequest(packages=list(packages), runtime=runtime, python=python or None)
+        return self._transport.call("POST", "/v1/locks", MadeLock, json=body)
 
     def health(self) -> Health:
         """Which agent this is and that it serves; no token is needed for it."""
@@ -175,46 +181,9 @@ class AgentClient(FileCalls):
         """The job with ``extra_s`` more time."""
         return self._transport.call("POST", f"/v1/jobs/{job_id}/extend", Job, json={"extra_s": extra_s})
 
-    def move(self, job_id: int, *, first: bool) -> Job:
-        """A waiting job, put before all others or back to where it belongs; for admins."""
-        return self._transport.call("POST", f"/v1/jobs/{job_id}/move", Job, json={"first": first})
-
-    def drain(self, *, until_at: float | None = None, message: str = "") -> Info:
-        """The agent, which starts no jobs for the time being; for admins."""
-        body = DrainRequest(until_at=until_at, message=message)
-        return self._transport.call("POST", "/v1/drain", Info, json=body)
-
-    def resume(self) -> Info:
-        """The agent, which starts jobs again; for admins."""
-        return self._transport.call("POST", "/v1/resume", Info)
-
-    def usage(self, since: float | None = None) -> UsageReport:
-        """What each user had of the box from ``since`` on (Unix seconds; 30 days unless told); for admins."""
-        return self._transport.call("GET", "/v1/usage", UsageReport, params={"since": since})
-
-    def collect(self, *, dry_run: bool = False) -> GcReport:
-        """What was deleted of old jobs just now, or would be; for admins."""
-        return self._transport.call("POST", "/v1/gc", GcReport, json=GcRequest(dry_run=dry_run))
-
     def view_code(self, job_id: int) -> ViewCode:
         """A code that opens the job's history page once."""
         return self._transport.call("POST", f"/v1/jobs/{job_id}/view-code", ViewCode, json={})
-
-    def create_token(
-        self, user: str, *, role: Role = "user", label: str = "", expires_s: float | None = None
-    ) -> NewToken:
-        """A new token for ``user``; told this once."""
-        body = TokenCreate(user=user, role=role, label=label, expires_s=expires_s)
-        return self._transport.call("POST", "/v1/tokens", NewToken, json=body)
-
-    def list_tokens(self) -> list[TokenInfo]:
-        """All tokens of the agent, without the tokens themselves."""
-        return self._transport.call("GET", "/v1/tokens", _TokenList).tokens
-
-    def revoke_token(self, token_id: str) -> None:
-        """Make a token invalid, for open streams too."""
-        with self._transport.open("DELETE", f"/v1/tokens/{segment(token_id)}", accept=JSON):
-            pass
 
     # --- events -------------------------------------------------------------------------------------------
 

@@ -14,8 +14,14 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+from cluster_agent.environments.settings import (
+    PackageSettings,
+    RuntimeSettings,
+    parse_packages,
+    parse_runtimes,
+)
 from cluster_agent.limits import LimitTable, parse_limits
-from cluster_agent.units import parse_duration, parse_size
+from cluster_agent.units import parse_duration, parse_size, parse_size_or_none
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +30,8 @@ else:
 
 
 _MAX_TIMEOUT_S = 7 * 86400.0
+#: Settings whose flags take no value.
+SWITCHES = frozenset({"local", "insecure_http", "shared_uid", "open_metrics"})
 
 
 class ConfigError(Exception):
@@ -66,6 +74,15 @@ def _yes(text: str) -> bool:
 
 def _cgroup(text: str) -> str:
     return text if text in {"auto", "off"} else str(_folder(text))
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"{text!r} is none of {', '.join(known)}")
+        return text
+
+    return parse
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -114,26 +131,47 @@ class Config:
     max_grace: float = _setting(parse_duration, 600.0, "longest time between interrupt and TERM")
     max_queue: int = _setting(_count, 1000, "jobs that may wait in all")
     max_connections: int = _setting(
-        _count, 4000, "connections at once; those of one address may be half of it"
+        _count,
+        4000,
+        "connections at once; half of it for one address, three eighths for one person's requests",
     )
     keep: float = _setting(parse_duration, 30 * 86400.0, "how long jobs are kept after their end")
     keep_size: int = _setting(parse_size, 50 * 2**30, "bytes on disk above which the oldest jobs are deleted")
     reserve: int = _setting(
         parse_size, 64 * 2**20, "bytes kept free for what must be written on a full disk; less on a small one"
     )
+    blob_quota: int = _setting(
+        parse_size, 20 * 2**30, "bytes that what one person has sent with cells may take"
+    )
+    keep_each: int = _setting(
+        parse_size_or_none, 20 * 2**20, "size up to which a job's variables are kept unasked; 0: none"
+    )
+    keep_all: int = _setting(
+        parse_size, 100 * 2**20, "bytes of all the variables of a job that are kept unasked"
+    )
     log_limit: int = _setting(parse_size, 2 * 2**30, "bytes of a log after which output is only counted")
     spares: int = _setting(_count, 2, "supervisors that wait for a job")
+    warm: int = _setting(
+        _count, 2, "interpreters that wait for a job, with what jobs here begin with already imported"
+    )
     enforce_memory: bool | None = _setting(
         _yes, None, "end jobs that use more memory than they hold; done unless the agent is one's own"
     )
     cgroup: str = _setting(
         _cgroup, "auto", "control group in which each job gets its own: a folder, auto or off"
     )
+    open_metrics: bool = _setting(_yes, False, "serve /metrics without a token, to whoever can connect")
+    log_format: str = _setting(_one_of("text", "json"), "text", "of the agent's own log: text or json")
+    log_level: str = _setting(
+        _one_of("info", "warning", "error"), "warning", "with info each request is a line of the agent's log"
+    )
     contact: str = _setting(str, "", "whom people without access may ask")
     local: bool = _setting(_yes, False, "an agent of one's own: jobs run in the caller's interpreter")
     idle_exit: float | None = _setting(parse_duration, None, "end after this long without jobs and requests")
     env: Mapping[str, str] = field(default_factory=dict)
     limits: LimitTable = field(default_factory=lambda: parse_limits({}, max_timeout_s=_MAX_TIMEOUT_S))
+    runtimes: Mapping[str, RuntimeSettings] = field(default_factory=dict)
+    packages: PackageSettings = field(default_factory=PackageSettings)
 
     @property
     def tls(self) -> bool:
@@ -149,6 +187,12 @@ class Config:
 def settings() -> list[Field[Any]]:
     """The settings that exist as flag, TOML key and environment variable."""
     return [item for item in fields(Config) if "parse" in item.metadata]
+
+
+def chosen_home(flag: str | None, environ: Mapping[str, str]) -> Path:
+    """The home that a command is about, whatever stands in its settings file."""
+    text = flag if flag is not None else environ.get("CLUSTER_AGENT_HOME")
+    return default_home() if text is None else _folder(text)
 
 
 def load_config(
@@ -179,13 +223,14 @@ def load_config(
         variable = f"CLUSTER_AGENT_{item.name.upper()}"
         if item.name not in given and variable in environ:
             given[item.name] = (variable, environ[variable])
-    home = _folder(given["home"][1]) if "home" in given else default_home()
+    home = chosen_home(given["home"][1] if "home" in given else None, environ)
     source = file or home / "agent.toml"
     table = _read_toml(source, required=file is not None)
     env = table.pop("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise ConfigError(f'{source}: [env] takes NAME = "text" lines only')
     limits = table.pop("limits", {})
+    runtimes, packages = table.pop("runtimes", {}), table.pop("packages", {})
     known = {item.name for item in settings()}
     for key, value in table.items():
         if key not in known:
@@ -194,7 +239,12 @@ def load_config(
     values = {item.name: _parse(item, *given[item.name]) for item in settings() if item.name in given}
     config = _checked(Config(**values, env=env))
     try:
-        return replace(config, limits=parse_limits(limits, max_timeout_s=config.max_timeout))
+        return replace(
+            config,
+            limits=parse_limits(limits, max_timeout_s=config.max_timeout),
+            runtimes=parse_runtimes(runtimes),
+            packages=parse_packages(packages),
+        )
     except ValueError as error:
         raise ConfigError(f"{source}: {error}") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import socket
 import ssl
 from typing import Any
@@ -10,6 +12,7 @@ import httpcore
 import httpx
 
 from cluster_agent.owners import stranger
+from cluster_agent.trouble import OTHER_CERTIFICATE
 
 #: Shorter than what home routers and proxies grant an idle connection.
 _KEEP_ALIVE_S = 55.0
@@ -19,10 +22,13 @@ _IDLE_CONNECTIONS = 8
 class Pool(httpx.HTTPTransport):
     """Connections to one agent: without ``tls`` in clear, with ``uds`` through that Unix socket.
 
-    With ``own_only`` a connection counts only when this user's or root's program listens at its other end.
+    With ``own_only`` a connection counts only when this user's or root's program listens at its other end; with
+    ``pin`` only when the certificate there has that SHA-256.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None, uds: str | None, *, own_only: bool = False) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, uds: str | None, *, pin: str = "", own_only: bool = False
+    ) -> None:
         # a context that trusts nobody is cheap to make, and right where no TLS is spoken
         tls = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         super().__init__(verify=tls, trust_env=False)
@@ -33,8 +39,16 @@ class Pool(httpx.HTTPTransport):
             max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=_KEEP_ALIVE_S,
             uds=uds,
-            network_backend=_SocketBackend() if uds else _OwnBackend() if own_only else None,
+            network_backend=_backend(uds, pin, own_only=own_only),
         )
+
+
+def _backend(uds: str | None, pin: str, *, own_only: bool) -> httpcore.NetworkBackend | None:
+    if uds:
+        return _SocketBackend()
+    if own_only:
+        return _OwnBackend()
+    return _PinnedBackend(pin) if pin else None
 
 
 class _SocketBackend(httpcore.SyncBackend):
@@ -65,14 +79,58 @@ class _OwnBackend(httpcore.SyncBackend):
         return stream
 
 
-def tls_context(ca: str | None) -> ssl.SSLContext:
+class _PinnedBackend(httpcore.SyncBackend):
+    """Connects to whoever has one certificate; the other side is shown nothing before it has proven that."""
+
+    def __init__(self, pin: str) -> None:
+        self._pin = pin
+
+    def connect_tcp(self, host: str, port: int, *more: Any, **options: Any) -> httpcore.NetworkStream:
+        return _PinnedStream(super().connect_tcp(host, port, *more, **options), self._pin)
+
+
+class _PinnedStream(httpcore.NetworkStream):
+    """A connection on which TLS has not begun."""
+
+    def __init__(self, stream: httpcore.NetworkStream, pin: str) -> None:
+        self._stream, self._pin = stream, pin
+
+    def start_tls(self, *more: Any, **options: Any) -> httpcore.NetworkStream:
+        secure = self._stream.start_tls(*more, **options)
+        seen = secure.get_extra_info("ssl_object").getpeercert(True) or b""
+        if not hmac.compare_digest(hashlib.sha256(seen).hexdigest(), self._pin):
+            secure.close()
+            raise httpcore.ConnectError(OTHER_CERTIFICATE)
+        return secure
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def tls_context(ca: str | None, pin: str = "") -> ssl.SSLContext:
     """What may vouch for an agent: its own ``ca`` only, or else what httpx and this machine trust.
+
+    With ``pin`` nobody has to: the connection is judged by the certificate alone.
 
     Raises
     ------
     ValueError
         When the file ``ca`` has no certificate.
     """
+    if pin:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
     if ca is None:
         context = httpx.create_ssl_context(trust_env=False)
         context.load_default_certs()

@@ -10,6 +10,7 @@
     ├── NotFound 404            not_found     absent, or somebody else's: told the same way
     ├── WrongMethod 405         wrong_method
     ├── Conflict 409            conflict      same key with another body; a state that does not allow it
+    │   └── BlobMissing 409     blob_missing  a submit names blobs that are not here; the message lists them
     ├── Gone 410                gone          deleted for ever, or a cursor before a cut (`nearest`)
     ├── StaleWrite 412          stale_write   If-Match did not match
     ├── TooLarge 413            too_large     a body beyond its route's limit
@@ -90,6 +91,12 @@ class Conflict(AgentError):
 
     code = "conflict"
     http_status = 409
+
+
+class BlobMissing(Conflict):
+    """What the job needs was not sent, or is not kept any more."""
+
+    code = "blob_missing"
 
 
 class Gone(AgentError):

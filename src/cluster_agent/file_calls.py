@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 from urllib.parse import quote
 
-from cluster_agent.errors import BadRequest
-from cluster_agent.protocol import FileEntry, FileList, ResultEntry, ResultList, Stream
+from cluster_agent.errors import BadRequest, NotFound
+from cluster_agent.protocol import Blob, FileEntry, FileList, ResultEntry, ResultList, Stream
 from cluster_agent.transport import BYTES, JSON, Body, Reply, Transport
 
 _UPLOAD_BYTES = 262144
+_PART_BYTES = 2**20
+_RESULT = f"{JSON}, {BYTES}"
+Buffer = bytes | bytearray | memoryview
 
 
 class FileCalls:
@@ -49,9 +53,55 @@ class FileCalls:
         NotFound
             When there is none of that name; the message says why, or what there is.
         """
-        if not name.isidentifier():
-            raise BadRequest(f"{name[:100]!r} is not the name of a variable", field="name")
-        return b"".join(self._bytes(f"/v1/jobs/{job_id}/results/{segment(name)}", accept=f"{JSON}, {BYTES}"))
+        return b"".join(self.result_parts(job_id, name))
+
+    def result_parts(self, job_id: int, name: str) -> Iterator[bytes]:
+        """As :meth:`result`, in pieces."""
+        return self._bytes(_result(job_id, name), accept=_RESULT)
+
+    def result_of(self, job_id: int, entry: ResultEntry) -> tuple[bytearray, str]:
+        """The bytes of a result that is known to have ``entry.size`` of them, and their SHA-256."""
+        buffer = bytearray(entry.size)
+        path = _result(job_id, entry.name)
+        with self._transport.open("GET", path, accept=_RESULT, silence_s=self._silence_s) as reply:
+            return buffer, reply.read_into(buffer, self._silence_s)
+
+    def has_blob(self, sha256: str) -> bool:
+        """Whether the agent has this blob of the caller's; it then stays for another day."""
+        try:
+            with self._transport.open("HEAD", _blob(sha256), accept=BYTES):
+                return True
+        except NotFound:
+            return False
+
+    def send_blob(self, sha256: str, size: int, pieces: Iterable[Buffer]) -> Blob:
+        """Send the ``size`` bytes whose hash is ``sha256``, in pieces.
+
+        Raises
+        ------
+        BadRequest
+            When they have another hash.
+        TooLarge, StorageFault
+            When the agent has no room for them.
+        """
+        headers = {"Content-Type": BYTES, "Content-Length": str(size)}
+        return self._transport.call(
+            "PUT", _blob(sha256), Blob, content=_parts(pieces), headers=headers, silence_s=self._silence_s
+        )
+
+    def give_blob(self, sha256: str, file: str) -> Blob:
+        """Give the agent of one's own the file that lies in the folder which ``Info.blob_folder`` names."""
+        return self._transport.call("PUT", _blob(sha256), Blob, headers={"Blob-File": file})
+
+    def lock(self, job_id: int) -> str:
+        """Exactly which packages were installed for the job.
+
+        Raises
+        ------
+        NotFound
+            When none were asked for, or it has not come to that.
+        """
+        return b"".join(self._bytes(f"/v1/jobs/{job_id}/lock", accept="text/plain")).decode()
 
     def job_files(self, job_id: int) -> list[FileEntry]:
         """What the job left in its working folder."""
@@ -127,6 +177,26 @@ class FileCalls:
             if headers and not reply.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise self._transport.no_agent("with other bytes than those asked for")
             yield from reply.chunks()
+
+
+def _result(job_id: int, name: str) -> str:
+    if not name.isidentifier():
+        raise BadRequest(f"{name[:100]!r} is not the name of a variable", field="name")
+    return f"/v1/jobs/{job_id}/results/{segment(name)}"
+
+
+def _blob(sha256: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise BadRequest(f"{sha256[:64]!r} is not a SHA-256", field="sha256")
+    return f"/v1/blobs/{segment(sha256)}"
+
+
+def _parts(pieces: Iterable[Buffer]) -> Iterator[bytes]:
+    """Pieces of a size that neither costs many calls nor much memory."""
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, view.nbytes, _PART_BYTES):
+            yield bytes(view[start : start + _PART_BYTES])
 
 
 def segment(name: str) -> str:

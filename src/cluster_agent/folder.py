@@ -9,6 +9,9 @@ The folder belongs to the agent (0700). An agent that is started anew finds all 
     env.json           values of --env while the job waits; gone once it has started
     blobs/SHA256       display data too large for a line of the log
     results/SHA256     variables that were kept
+    inputs/            modules that the job can import
+    values/SHA256      variables that travelled with the cell: links to blobs
+    lock.txt           the packages of its environment; a lock to be repeated while it waits
     work/              the job's working folder
 """
 
@@ -75,6 +78,21 @@ class JobFolder:
     def results(self) -> Path:
         """Variables that were kept, by sha256."""
         return self.path / "results"
+
+    @property
+    def inputs(self) -> Path:
+        """Modules that travelled with the cell."""
+        return self.path / "inputs"
+
+    @property
+    def values(self) -> Path:
+        """Variables that travelled with the cell, by sha256."""
+        return self.path / "values"
+
+    @property
+    def lock(self) -> Path:
+        """Exactly which packages its environment has beside those of the interpreter."""
+        return self.path / "lock.txt"
 
     @property
     def work(self) -> Path:

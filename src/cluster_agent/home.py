@@ -67,14 +67,29 @@ class Home:
         return self.path / "next-id"
 
     @property
+    def environments(self) -> Path:
+        """Environments that were built for jobs."""
+        return self.path / "environments"
+
+    @property
     def trash(self) -> Path:
         """Job folders that are being deleted."""
         return self.path / "trash"
 
     @property
+    def blobs(self) -> Path:
+        """What people have sent ahead of their jobs."""
+        return self.path / "blobs"
+
+    @property
     def drain(self) -> Path:
         """The drain in force, if there is one."""
         return self.path / "drain.json"
+
+    @property
+    def audit(self) -> Path:
+        """Who did what."""
+        return self.path / "audit.log"
 
     @property
     def ready(self) -> Path:

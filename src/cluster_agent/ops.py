@@ -230,7 +230,24 @@ def _gc_lines(report: GcReport) -> list[str]:
             else ""
         )
         lines.append(f"  {_ranges(report.job_ids)}{more}")
-    return [*lines, f"{_count(report.kept)} stay{'s' * (report.kept == 1)}, {format_size(report.kept_bytes)}"]
+    lines.append(f"{_count(report.kept)} stay{'s' * (report.kept == 1)}, {format_size(report.kept_bytes)}")
+    return [*lines, *_environment_lines(report, verb)]
+
+
+def _environment_lines(report: GcReport, verb: str) -> list[str]:
+    found = report.environments
+    if not found.deleted and not found.kept:
+        return []
+    lines = [f"{_environments(found.deleted)} {verb}, {format_size(found.freed_bytes)}"]
+    if found.keys:
+        more = f" and {found.deleted - len(found.keys)} more" if found.deleted > len(found.keys) else ""
+        lines.append(f"  {', '.join(found.keys)}{more}")
+    stay = "stays" if found.kept == 1 else "stay"
+    return [*lines, f"{_environments(found.kept)} {stay}, {format_size(found.kept_bytes)} with what uv keeps"]
+
+
+def _environments(number: int) -> str:
+    return f"{number} environment{'s' * (number != 1)}"
 
 
 def _count(number: int) -> str:

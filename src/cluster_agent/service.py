@@ -11,15 +11,26 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from cluster_agent import __version__, service_log
+from cluster_agent.audit import Audit
+from cluster_agent.certificates import read_certificate
 from cluster_agent.config import Config, ConfigError
+from cluster_agent.content.blobs import Blobs
 from cluster_agent.content.projects import Projects
+from cluster_agent.environments.interpreters import Interpreters
+from cluster_agent.environments.provision import Provision
+from cluster_agent.errors import StorageFault
 from cluster_agent.executors.groups import find_place
+from cluster_agent.executors.habits import Kind, kind_of
 from cluster_agent.executors.kit import install_kit
 from cluster_agent.executors.local import LocalExecutor
 from cluster_agent.folder import FOLDER_VERSION, write_durably
 from cluster_agent.home import Home, Instance, boot_id, user_name
+from cluster_agent.jobs.access import Access
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.gpu_use import GpuWatch
 from cluster_agent.jobs.gpus import declared_gpus, find_gpus
@@ -31,13 +42,15 @@ from cluster_agent.jobs.past import Past
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.retention import Readers, Retention, Terms
 from cluster_agent.jobs.slots import Slots, box_capacity
-from cluster_agent.jobs.sql import HomeInUse, NoDatabase, SqlThread, connect
-from cluster_agent.jobs.store import NewerDatabase, Store, migrate
+from cluster_agent.jobs.sql import HomeInUse, NoDatabase, SqlThread
+from cluster_agent.jobs.store import NewerDatabase, Store, open_database
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.pages import load_static
+from cluster_agent.restarts import survives_restart
 from cluster_agent.server.app import Agent
 from cluster_agent.server.auth import Keyring
+from cluster_agent.server.call import Route
 from cluster_agent.server.listening import listening
 from cluster_agent.server.routes import ROUTES, check_table
 from cluster_agent.storage import Storage
@@ -46,6 +59,8 @@ from cluster_agent.supervisor.environment import build_variables
 _log = logging.getLogger(__name__)
 _DESCRIPTORS = 65536
 _IDLE_LOOK_S = 2.0
+#: Between an end of a job and the moment when what it takes is told.
+_MEASURE_S = 2.0
 
 
 def serve(config: Config) -> None:
@@ -56,7 +71,7 @@ def serve(config: Config) -> None:
     ConfigError
         When the agent cannot start with these settings; one line for people.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    service_log.set_up(config.log_format, config.log_level)
     check_table(ROUTES)
     os.umask(0o077)
     # Each follower takes two descriptors, each running job some more.
@@ -76,10 +91,16 @@ async def _serve(config: Config, home: Home, instance: Instance) -> None:
         await _check_formats(agent)
         await agent.dispatcher.recover()
         with listening(agent, home):
+            who = {"user": user_name(os.geteuid()), "from": "box"}
+            agent.audit.note("start", **who, version=__version__, outcome="ok")
             print(f"cluster-agent ready: {agent.own_url} (home {home.path})", flush=True)  # noqa: T201
             chores = [
                 asyncio.create_task(agent.retention.run()),
+                asyncio.create_task(_measure(agent)),
                 asyncio.create_task(agent.storage.watch()),
+                asyncio.create_task(agent.keyring.watch()),
+                asyncio.create_task(agent.gpu_watch.watch()),
+                asyncio.create_task(agent.interpreters.look()),
             ]
             try:
                 await _until(stop, agent)
@@ -87,6 +108,18 @@ async def _serve(config: Config, home: Home, instance: Instance) -> None:
                 for chore in chores:
                     chore.cancel()
                 await asyncio.gather(*chores, return_exceptions=True)
+                agent.audit.note("stop", **who, outcome="ok")
+
+
+async def _measure(agent: Agent) -> None:
+    """Keep up, for ever, what ended jobs take on disk; not at once, as most that changes is no end of a job."""
+    while True:
+        await agent.dispatcher.change.wait()
+        await asyncio.sleep(_MEASURE_S)
+        try:
+            await agent.retention.measure()
+        except (OSError, StorageFault) as error:
+            _log.error("ended jobs cannot be measured at present: %s", error)
 
 
 async def _check_formats(agent: Agent) -> None:
@@ -118,37 +151,49 @@ async def _until(stop: asyncio.Event, agent: Agent) -> None:
 async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterator[Agent]:
     """The agent with everything open; all of it is closed in the opposite order."""
     async with contextlib.AsyncExitStack() as stack:
+        storage = Storage(home.path, config.reserve)
         try:
-            db = connect(home.database)
-            migrate(db)
+            db = open_database(home.database, storage)
         except (HomeInUse, NoDatabase, NewerDatabase) as error:
             raise ConfigError(str(error)) from None
-        storage = Storage(home.path, config.reserve)
         if not await asyncio.to_thread(storage.verify):
             storage.give_up_part()  # for what must be written to serve at all
         sql = SqlThread(db, storage)
         stack.push_async_callback(sql.close)
         store = Store(sql)
-        keyring = Keyring(store, await store.tokens(), shared_uid=config.shared_uid, secret=instance.secret)
+        access, audit = Access(sql), Audit(home.audit)
+        keyring = Keyring(access, await access.tokens(), shared_uid=config.shared_uid, secret=instance.secret)
+        stack.push_async_callback(keyring.note_uses)
         await _first_token(home, keyring)
         _check_users(config, keyring)
         ids = await asyncio.to_thread(_ids, home, instance, await store.highest_id(), storage)
         stack.callback(ids.close)
         projects = _projects(config, home)
+        blobs = Blobs(home.blobs, quota_bytes=config.blob_quota, room_bytes=config.reserve)
+        await asyncio.to_thread(blobs.sweep)
         found = find_gpus()
         gpus = found if config.gpus is None else declared_gpus(config.gpus, found)
         slots = Slots(gpus, box_capacity(gpus))
         watcher = LogWatcher()
         stack.callback(watcher.close)
         kit = install_kit(home.path)
+        interpreters = _interpreters(config, kit)
+        provision = Provision(
+            settings=config.packages,
+            keep_s=config.keep,
+            shelf=home.environments,
+            interpreters=interpreters,
+            environ=os.environ,
+        )
         executor = LocalExecutor(
             kit,
             spares=config.spares,
+            warm=config.warm,
             log=home.supervisor_log,
             enforce_memory=not config.local if config.enforce_memory is None else config.enforce_memory,
             cgroup=_cgroup(config),
         )
-        await executor.open()
+        await executor.open(_expected(config, kit))
         stack.push_async_callback(executor.close)
         past, gpu_watch, readers = Past(sql), GpuWatch(gpus), Readers()
         dispatcher = Dispatcher(
@@ -163,8 +208,12 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             watcher=watcher,
             folder=home.jobs,
             drain_file=home.drain,
-            variables=_variables(config, projects, kit),
+            variables=_variables(interpreters, projects, kit),
             log_limit_bytes=config.log_limit,
+            keep_each_bytes=config.keep_each,
+            keep_all_bytes=config.keep_all,
+            lay_inputs=blobs.lay,
+            provide=provision.order,
             boot_id=boot_id(),
         )
         stack.push_async_callback(dispatcher.close)
@@ -173,10 +222,12 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             jobs=home.jobs,
             trash=home.trash,
             terms=Terms(keep_s=config.keep, keep_bytes=config.keep_size),
+            tidy_environments=provision.tidy,
+            collect_blobs=blobs.collect,
             busy=lambda job_id: dispatcher.holds(job_id) or job_id in readers,
         )
         stack.callback(retention.stop)
-        policy = _policy(config, slots, projects)
+        policy = _policy(config, slots, projects, provision)
         yield Agent(
             agent_id=instance.agent_id,
             config=config,
@@ -193,15 +244,22 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
                 ids=ids,
                 policy=policy,
                 limits=config.limits,
+                blobs=blobs,
             ),
             retention=retention,
             readers=readers,
             keyring=keyring,
+            access=access,
+            audit=audit,
             slots=slots,
             gpu_watch=gpu_watch,
             projects=projects,
+            blobs=blobs,
+            interpreters=interpreters,
+            provision=provision,
             watcher=watcher,
-            routes=ROUTES,
+            routes=_routes(config),
+            **_certificate(config),
             static=load_static(),
             python_version=await asyncio.to_thread(_python_version, config),
             survives_restart=survives_restart(),
@@ -216,12 +274,39 @@ def _ids(home: Home, instance: Instance, highest_id: int, storage: Storage) -> I
         raise ConfigError(f"{home.path} cannot be written: {error.strerror}") from None
 
 
+def _routes(config: Config) -> list[Route]:
+    """The route table, with ``/metrics`` as ops want it."""
+    if not config.open_metrics:
+        return ROUTES
+    return [replace(route, role=None) if route.path == "/metrics" else route for route in ROUTES]
+
+
+def _certificate(config: Config) -> dict[str, Any]:
+    if config.tls_cert is None or config.tls_key is None:
+        return {}
+    try:
+        found = read_certificate(config.tls_cert, config.tls_key)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--tls-cert {config.tls_cert} cannot be used: {error}") from None
+    return {"certificate_print": found.print, "certificate_ends_at": found.ends_at}
+
+
 def _projects(config: Config, home: Home) -> Projects:
     root = Path(config.project) if config.project else home.project
     try:
         return Projects({"default": root})
     except OSError as error:
         raise ConfigError(f"the project folder {root} cannot be used: {error.strerror}") from None
+
+
+def _interpreters(config: Config, kit: Path) -> Interpreters:
+    return Interpreters(
+        python=config.python,
+        env=config.env,
+        runtimes=config.runtimes,
+        any_python=config.local,
+        kit=kit,
+    )
 
 
 def _cgroup(config: Config) -> Path | None:
@@ -231,7 +316,7 @@ def _cgroup(config: Config) -> Path | None:
         raise ConfigError(f"--cgroup {config.cgroup} cannot be used: {error}") from None
 
 
-def _policy(config: Config, slots: Slots, projects: Projects) -> Policy:
+def _policy(config: Config, slots: Slots, projects: Projects, provision: Provision) -> Policy:
     return Policy(
         total=slots.total,
         default_gpus=min(1, slots.total.gpus) if config.default_gpus is None else config.default_gpus,
@@ -240,10 +325,13 @@ def _policy(config: Config, slots: Slots, projects: Projects) -> Policy:
         projects=[project.name for project in projects.describe()],
         python=config.python,
         any_python=config.local,
+        runtimes={name: settings.python for name, settings in config.runtimes.items()},
+        builds=lambda: provision.uv() is not None,
+        prepare_s=config.packages.timeout_s,
     )
 
 
-def _variables(config: Config, projects: Projects, kit: Path) -> MakeVariables:
+def _variables(interpreters: Interpreters, projects: Projects, kit: Path) -> MakeVariables:
     """What builds the environment of a job: an allow-list of the agent's, ops', the job's own, then ours."""
 
     def build(record: JobRecord, env: Mapping[str, str]) -> dict[str, str]:
@@ -253,9 +341,15 @@ def _variables(config: Config, projects: Projects, kit: Path) -> MakeVariables:
             "CUDA_VISIBLE_DEVICES": ",".join(record.gpu_ids),
             "PYTHONPATH": str(kit),
         }
-        return build_variables(os.environ, config.env, env, ours, record.python)
+        return build_variables(os.environ, interpreters.env_of(record.runtime), env, ours, record.python)
 
     return build
+
+
+def _expected(config: Config, kit: Path) -> Kind:
+    """What the first job is likely to take: the Python of jobs, with their variables."""
+    common = build_variables(os.environ, config.env, {}, {"PYTHONPATH": str(kit)}, config.python)
+    return kind_of(config.python, common, "", own_modules=())
 
 
 async def _first_token(home: Home, keyring: Keyring) -> None:
@@ -284,14 +378,3 @@ def _python_version(config: Config) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigError(f"--python {config.python} cannot be started: {error}") from None
     return done.stdout.strip()
-
-
-def survives_restart() -> bool:
-    """Whether jobs outlive this agent as it was started: not under a unit that kills its whole group.
-
-    A first process of a container takes everything along; so does a systemd unit without
-    ``KillMode=process``, which the unit of ``cluster-agent init --service`` has and announces here.
-    """
-    if os.getpid() == 1:
-        return False
-    return "INVOCATION_ID" not in os.environ or os.environ.get("CLUSTER_AGENT_KILL_MODE") == "process"

@@ -14,7 +14,9 @@ from typing import Any
 
 from cluster_agent.config import ConfigError, default_of, settings
 from cluster_agent.home import Home
-from cluster_agent.units import format_duration, format_size, parse_duration, parse_size
+from cluster_agent.units import format_duration, format_size, parse_duration, parse_size, parse_size_or_none
+
+UNIT_NAME = "cluster-agent.service"
 
 _UNIT = """\
 [Unit]
@@ -23,6 +25,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
+Type=exec
 ExecStart={command} serve --home {home}
 # Without this a restart of the agent would kill all running jobs.
 KillMode=process
@@ -31,11 +34,31 @@ Environment=CLUSTER_AGENT_KILL_MODE=process
 Delegate=yes
 DelegateSubgroup=agent
 TasksMax=infinity
+# A job that the kernel ends for want of memory is a job that failed, and no reason to stop the others.
+OOMPolicy=continue
 Restart=on-failure
+RestartSec=2
 LimitNOFILE=65536
-
+UMask=0077
+{hardening}
 [Install]
 WantedBy={target}
+"""
+
+#: What jobs never need, so that it can be taken from them too: whatever a unit is denied, its jobs are. Not here,
+#: for they need it: devices (GPUs), other address families (InfiniBand), /tmp and /home as everybody sees them, and
+#: programs that become somebody else (nvidia-modprobe makes the device files of GPUs).
+_HARDENING = """\
+ProtectSystem=full
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectHostname=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT CAP_SYS_TIME CAP_SYS_RAWIO CAP_SYSLOG
 """
 
 
@@ -62,9 +85,15 @@ def init(home: Path, *, python: str | None, service: bool) -> Iterator[str]:
     instance = place.prepare()
     yield f"home         {home} (agent {instance.agent_id})"
     cert, key = home / "cert.pem", home / "key.pem"
-    if not cert.exists():
+    if not cert.exists() and not key.exists():
         _make_certificate(cert, key)
-    yield f"certificate  {cert} (self-signed; give it to people as --ca, or put your own in its place)"
+    elif not (cert.exists() and key.exists()):
+        there, missing = (cert, key.name) if cert.exists() else (key, cert.name)
+        raise ConfigError(
+            f"{there} is there, but no {missing} that goes with it: put that beside it, or move {there.name} away"
+            " and run init again, which makes both"
+        )
+    yield f"certificate  {cert} (self-signed; invites carry its print)"
     file = home / "agent.toml"
     if not file.exists():
         file.write_text(_toml(python, cert, key), encoding="utf-8")
@@ -76,7 +105,8 @@ def init(home: Path, *, python: str | None, service: bool) -> Iterator[str]:
         yield f"start it     systemctl {user}daemon-reload && systemctl {user}enable --now cluster-agent"
     else:
         yield f"start it     cluster-agent serve --home {home}"
-    yield f"then         cluster-agent token create --home {home}"
+    yield f"check it     cluster-agent doctor --home {home}"
+    yield f"invite       cluster-agent invite NAME --home {home}"
 
 
 def _make_certificate(cert: Path, key: Path) -> None:
@@ -88,15 +118,18 @@ def _make_certificate(cert: Path, key: Path) -> None:
         )
     names = dict.fromkeys([socket.gethostname(), socket.getfqdn(), "localhost"])
     alternatives = ",".join([*(f"DNS:{name}" for name in names), "IP:127.0.0.1"])
+    new_key, new_cert = (path.with_suffix(".new") for path in (key, cert))
     command = [
         *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
         *("-days", "3650", "-subj", f"/CN={socket.gethostname()[:60]}"),
-        *("-addext", f"subjectAltName={alternatives}", "-keyout", str(key), "-out", str(cert)),
+        *("-addext", f"subjectAltName={alternatives}", "-keyout", str(new_key), "-out", str(new_cert)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ConfigError(f"openssl could not make a certificate: {done.stderr.strip().splitlines()[-1]}")
-    key.chmod(0o600)
+    new_key.chmod(0o600)
+    new_key.replace(key)
+    new_cert.replace(cert)
 
 
 def _toml(python: str | None, cert: Path, key: Path) -> str:
@@ -129,17 +162,31 @@ def _literal(item: Field[Any]) -> str:
         return "[]"
     if item.metadata["parse"] is parse_duration:
         return f'"{format_duration(value).replace(" ", "")}"'
-    if item.metadata["parse"] is parse_size:
+    if item.metadata["parse"] in {parse_size, parse_size_or_none}:
         return f'"{format_size(value).replace(" ", "")}"'
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 
-def _write_unit(home: Path) -> Path:
+def unit_path() -> Path:
+    """Where the unit of this user's agent is, or would be."""
     system = os.geteuid() == 0
     folder = Path("/etc/systemd/system") if system else Path.home() / ".config" / "systemd" / "user"
-    folder.mkdir(parents=True, exist_ok=True)
+    return folder / UNIT_NAME
+
+
+def unit_text(command: Path, home: Path, *, system: bool) -> str:
+    """The unit for the system, or for a user: that one's service manager has no rights that could be taken."""
+    return _UNIT.format(
+        command=command,
+        home=home,
+        hardening=_HARDENING if system else "",
+        target="multi-user.target" if system else "default.target",
+    )
+
+
+def _write_unit(home: Path) -> Path:
+    unit = unit_path()
+    unit.parent.mkdir(parents=True, exist_ok=True)
     command = Path(sys.executable).with_name("cluster-agent")
-    target = "multi-user.target" if system else "default.target"
-    unit = folder / "cluster-agent.service"
-    unit.write_text(_UNIT.format(command=command, home=home, target=target), encoding="utf-8")
+    unit.write_text(unit_text(command, home, system=os.geteuid() == 0), encoding="utf-8")
     return unit

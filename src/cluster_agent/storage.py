@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _PARTS = 16
 _LEAST_PART_BYTES = 4096
+#: As many new files as a job and its states need: a file system can run out of these before it is full.
+_LEAST_FILES = 16
 #: A reserve takes no more than this part of a small disk.
 _SHARE = 32
 #: Between two looks, while the disk refuses and otherwise.
@@ -60,8 +62,8 @@ class Storage:
         StorageFault
             With what the disk has answered.
         """
-        if self.fault is None and self._full():
-            self.report(os.strerror(errno.ENOSPC))
+        if self.fault is None and (lack := self._lack()):
+            self.report(lack)
         if self.fault is not None:
             raise StorageFault(f"the agent's disk refuses to write ({self.fault}); nothing was accepted")
 
@@ -102,10 +104,11 @@ class Storage:
             self._probe.unlink()
             with self._guard:
                 self._fill()
-            if self._full():
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            self.report(error.strerror or str(error))
+            self.report(self._lack() or error.strerror or str(error))
+            return False
+        if lack := self._lack():
+            self.report(lack)
             return False
         if self.fault is not None:
             _log.warning("the disk of the home takes writes again")
@@ -115,16 +118,22 @@ class Storage:
     async def watch(self) -> None:
         """Look at the disk for ever: soon again while it refuses."""
         while True:
-            if self.fault is not None or self._full() or len(list(self._parts())) < _PARTS:
+            if self.fault is not None or self._lack() or len(list(self._parts())) < _PARTS:
                 await asyncio.to_thread(self.verify)
             await asyncio.sleep(_LOOK_S if self.fault is None else _TRY_S)
 
-    def _full(self) -> bool:
-        """Whether nothing, or next to nothing, is left beside the reserve."""
+    def _lack(self) -> str | None:
+        """What there is nothing of, or next to nothing, beside the reserve; None when there is enough."""
         try:
-            return shutil.disk_usage(self._folder).free < self._part_bytes
+            found = os.statvfs(self._folder)
         except OSError:
-            return False  # whoever writes will be told what is wrong
+            return None  # whoever writes will be told what is wrong
+        if found.f_bavail * found.f_frsize < self._part_bytes:
+            return os.strerror(errno.ENOSPC)
+        # file systems that make room for files as they come tell 0 in all
+        if found.f_files and found.f_favail < _LEAST_FILES:
+            return "no more files can be made, as all inodes are in use"
+        return None
 
     def _fill(self) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)

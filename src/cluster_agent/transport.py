@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from cluster_agent import __version__
+from cluster_agent.bulk import read_into
 from cluster_agent.connections import Pool, tls_context
 from cluster_agent.errors import BY_CODE, AgentError, Unreachable
 from cluster_agent.protocol import ErrorReply, encode
@@ -55,6 +56,10 @@ class Reply:
         """The body's bytes."""
         return self._response.iter_raw()
 
+    def read_into(self, buffer: bytearray, silence_s: float) -> str:
+        """Fill ``buffer`` with the body, which has as many bytes; their SHA-256."""
+        return read_into(self._response, buffer, silence_s)
+
     def break_off(self) -> None:
         """End the body, from whatever thread: who reads it finds the connection broken."""
         stream = self._response.extensions.get("network_stream")
@@ -75,6 +80,7 @@ class Transport:
         uds: str | None,
         ca: str | None,
         timeout_s: float,
+        pin: str = "",
         own_only: bool = False,
     ) -> None:
         self.url = _checked_url(url)
@@ -85,7 +91,10 @@ class Transport:
             headers["Authorization"] = f"Bearer {_checked_token(token)}"
         self._client = httpx.Client(
             transport=Pool(
-                tls_context(ca) if self.url.startswith("https:") else None, uds, own_only=own_only
+                tls_context(ca, pin) if self.url.startswith("https:") else None,
+                uds,
+                pin=pin,
+                own_only=own_only,
             ),
             headers=headers,
             timeout=timeout_s,

@@ -6,6 +6,8 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+#: Why a pinned connection was given up.
+OTHER_CERTIFICATE = "another certificate than the one that is known"
 _NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_EOF_WHILE_READING"}
 )
@@ -21,6 +23,11 @@ def why_no_connection(error: BaseException, where: str, url: str) -> str:
         if cause.reason in _NOT_TLS:
             return f"{where} does not speak TLS; if it is the agent, its address begins with http://"
         return f"{where}: no secure connection ({cause.reason or cause})"
+    if str(cause) == OTHER_CERTIFICATE:
+        return (
+            f"{where}: its certificate is another one than that of the invite, so nothing was sent; did whoever "
+            "runs it renew it (then you need a new invite), or does somebody listen in between?"
+        )
     if isinstance(cause, socket.gaierror):
         return f"{where}: the name {host} is unknown; check its spelling, the network and the VPN"
     if isinstance(cause, ConnectionRefusedError):

@@ -48,6 +48,11 @@ def parse_size(text: str) -> int:
     return size
 
 
+def parse_size_or_none(text: str) -> int:
+    """As :func:`parse_size`, but ``0`` is one, too."""
+    return 0 if text.strip() == "0" else parse_size(text)
+
+
 def parse_moment(text: str, now: float) -> float:
     """Unix seconds of the moment in ``text`` on this machine's clock.
 

@@ -56,7 +56,7 @@ def test_tokens_are_made_listed_and_revoked_while_the_agent_serves(agent):
     token = run("token", "create", user, "--role", "viewer", "--expires", "90d", "--home", agent.home)[0]
     assert agent.client(token).info().role == "viewer"
     rows = run("token", "list", "--home", agent.home)
-    assert rows[0].split() == ["TOKEN", "USER", "ROLE", "CREATED", "STATE", "LABEL"]
+    assert rows[0].split() == ["TOKEN", "USER", "ROLE", "CREATED", "USED", "STATE", "LABEL"]
     assert not any(token in row for row in rows)
     token_id = next(row.split()[0] for row in rows if "viewer" in row)
     run("token", "revoke", token_id, "--home", agent.home)
@@ -124,10 +124,23 @@ def test_a_copied_home_is_noticed_and_skips_ids_after_restore(agent, start_agent
     assert (job.job_id, again.job_id) == (1, 1_000_002)
 
 
+def test_init_does_not_take_half_a_certificate_for_a_whole_one(tmp_path):
+    home = tmp_path / "box"
+    home.mkdir(mode=0o700)
+    (home / "cert.pem").write_text("of somebody")
+    [told] = run("init", "--home", home, code=1)
+    assert told.endswith("move cert.pem away and run init again, which makes both")
+    (home / "cert.pem").unlink()
+    run("init", "--home", home)
+    assert sorted(path.name for path in home.glob("*.pem")) == ["cert.pem", "key.pem"]
+    assert (home / "key.pem").stat().st_mode & 0o077 == 0
+    assert not list(home.glob("*.new"))
+
+
 def test_init_makes_a_box_that_serves_https(start_agent, tmp_path):
     home = tmp_path / "box"
     lines = run("init", "--home", home, "--python", sys.executable)
-    assert lines[-2] == f"start it     cluster-agent serve --home {home}"
+    assert lines[-3] == f"start it     cluster-agent serve --home {home}"
     assert run("init", "--home", home)  # again changes nothing
     agent = start_agent(home=home)
     assert agent.url.startswith("https://")

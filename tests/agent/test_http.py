@@ -45,7 +45,14 @@ def test_the_smallest_submit_and_the_names_that_programs_rely_on(http):
 )
 def test_no_route_answers_without_a_token(agent, route):
     path = route.path.format(
-        job_id=1, stream="stdout", sha256="0" * 64, path="x", name="x", token_id="x", project="default"
+        invite_id="x",
+        job_id=1,
+        stream="stdout",
+        sha256="0" * 64,
+        path="x",
+        name="x",
+        token_id="x",
+        project="default",
     )
     with httpx.Client(trust_env=False) as client:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {agent.token}"}):

@@ -149,6 +149,35 @@ def test_the_supervisors_death_while_no_agent_runs_is_lost_and_nothing_of_it_is_
     assert not child.is_running()
 
 
+DAEMON = """
+import os, subprocess, sys, time
+code = "import os\\nif os.fork(): os._exit(0)\\nos.setsid()\\nif os.fork(): os._exit(0)\\nprint(os.getpid(), flush=True)\\nfor fd in (0, 1, 2): os.close(fd)\\nimport time; time.sleep(600)"
+subprocess.run(["env", "-i", sys.executable, "-c", code], check=True, cwd="/")
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("agents", ["one", "another", "none"])
+def test_a_daemon_without_variables_ends_with_a_supervisor_that_is_killed(agent, agents):
+    """Nothing ties it to its job any more: not parent, group, session, folder, variables or open files."""
+    client = agent.client()
+    job = client.submit(Submit(source=DAEMON), "k")
+    until(lambda: text_of(list(client.events(job.job_id))).endswith("\n"))
+    daemon = psutil.Process(int(text_of(list(client.events(job.job_id)))))
+    started = next(event for event in client.events(job.job_id) if event.type == "started")
+    if agents != "one":
+        agent.kill()
+    if agents == "another":
+        agent.start()
+        agent.restart()
+    psutil.Process(started.pid).kill()
+    until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE, within_s=20)
+    if agents == "none":
+        agent.start()
+    assert wait_ended(agent.client(), job.job_id).state is State.LOST
+    until(lambda: not daemon.is_running())
+
+
 def test_an_intent_without_a_start_is_queued_again_and_runs_once(agent, tmp_path):
     """The crash between the intent in the store and the hand-over, made by hand."""
     client = agent.client()

@@ -85,6 +85,12 @@ def test_the_oldest_go_while_all_take_too_much_room(start_agent):
         client.job(jobs[0])
 
 
+def test_what_a_job_takes_is_told_soon_after_its_end(agent):
+    client = agent.client()
+    run_cell(client, LINES)
+    until(lambda: client.info().kept_bytes > 15_000_000)
+
+
 def test_jobs_that_run_or_are_read_stay(start_agent):
     agent = start_agent("--keep", "1ms")
     client = agent.client()
@@ -138,10 +144,11 @@ def test_a_deletion_that_was_cut_short_is_finished(agent):
 def test_a_folder_that_resists_is_deleted_all_the_same(agent):
     source = "import os\nos.mkdir('a')\nos.mkdir('a/b')\nopen('a/b/c', 'w')\nos.chmod('a/b', 0)\nos.chmod('a', 0o500)\nos.symlink('/etc', 'link')"
     job, _ = run_cell(agent.client(), source)
+    young, _ = run_cell(agent.client(), "1")
     agent.stop()
     age(agent, 31, job.job_id)
     agent.start()
-    until(lambda: folders(agent) == [] and not list((agent.home / "trash").iterdir()))
+    until(lambda: folders(agent) == [young.job_id] and not list((agent.home / "trash").iterdir()))
     assert os.path.isdir("/etc")
 
 

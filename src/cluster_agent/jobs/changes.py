@@ -12,6 +12,7 @@ import msgspec
 from cluster_agent.errors import Conflict, StorageFault
 from cluster_agent.folder import Cancel, Wish
 from cluster_agent.jobs.board import Board
+from cluster_agent.jobs.clock import Clock
 from cluster_agent.jobs.life import Lives, Run
 from cluster_agent.jobs.queue import Queue
 from cluster_agent.jobs.records import JobRecord
@@ -30,6 +31,7 @@ class Changes:
     board: Board
     lives: Lives
     limits: LimitTable
+    clock: Clock
     #: sees a run to its end that has been put on the board
     adopt: Callable[[Run], None]
     #: called when something has changed that others wait for
@@ -98,11 +100,11 @@ class Changes:
 
     def _check_delay(self, run: Run, timeout_s: float) -> None:
         """Refuse an extension that moves the reservation of a waiting job."""
-        now = time.time()
+        now = self.clock.now()
         before = self.queue.reservation(self.board.box(), now)
         if before is None:
             return
-        longer = Run(msgspec.structs.replace(run.record, timeout_s=timeout_s), since=run.since)
+        longer = Run(msgspec.structs.replace(run.record, timeout_s=timeout_s), begun=run.begun)
         after = self.queue.reservation(self.board.box(instead=longer), now)
         if after is not None and after.at > before.at:
             raise Conflict(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from cluster_agent.executors.base import Executor
 from cluster_agent.folder import JobFolder
 from cluster_agent.jobs.board import Board
 from cluster_agent.jobs.changes import Changes
+from cluster_agent.jobs.clock import Clock
 from cluster_agent.jobs.drain import Drain, read_drain, write_drain
 from cluster_agent.jobs.folders import forget_variables, make_folder
 from cluster_agent.jobs.gpu_use import GpuWatch
-from cluster_agent.jobs.life import Lives, MakeVariables, Run
+from cluster_agent.jobs.life import Lives, MakeVariables, Provide, Run
 from cluster_agent.jobs.need import Need
 from cluster_agent.jobs.past import Past
 from cluster_agent.jobs.places import Place
@@ -37,12 +37,15 @@ from cluster_agent.jobs.slots import Slots
 from cluster_agent.jobs.store import Store
 from cluster_agent.limits import LimitTable
 from cluster_agent.log.watch import LogWatcher
+from cluster_agent.protocol import Inputs, State
 from cluster_agent.storage import Storage
 
 _log = logging.getLogger(__name__)
 #: A look at the queue all the same: jobs grow old, and GPUs come free that somebody outside has used.
 _LOOK_S, _LOOK_OUTSIDE_S = 60.0, 5.0
 _STUMBLE_S = 1.0
+
+LayInputs = Callable[[str, Inputs, JobFolder], None]
 
 
 class Dispatcher:
@@ -56,6 +59,10 @@ class Dispatcher:
         Holds the job folders.
     drain_file
         Where a drain is kept across restarts.
+    lay_inputs
+        Puts what travels with a user's cell into the folder of its job.
+    provide
+        Says what a job needs installed.
     boot_id
         Of this boot.
     """
@@ -76,13 +83,20 @@ class Dispatcher:
         drain_file: Path,
         variables: MakeVariables,
         log_limit_bytes: int,
+        keep_each_bytes: int,
+        keep_all_bytes: int,
+        lay_inputs: LayInputs,
+        provide: Provide,
         boot_id: str,
     ) -> None:
         self._store, self._past = store, past
         scheduler = Scheduler(slots.total)
         self._shares = scheduler.shares
+        self._clock = Clock(scheduler.step)
         self._queue = Queue(scheduler=scheduler, limits=limits, most=max_queue)
-        self._board = Board(slots=slots, shares=scheduler.shares, watch=gpu_watch, boot_id=boot_id)
+        self._board = Board(
+            slots=slots, shares=scheduler.shares, watch=gpu_watch, boot_id=boot_id, clock=self._clock
+        )
         self._lives = Lives(
             store=store,
             storage=storage,
@@ -91,6 +105,9 @@ class Dispatcher:
             folder=folder,
             variables=variables,
             log_limit_bytes=log_limit_bytes,
+            keep_each_bytes=keep_each_bytes,
+            keep_all_bytes=keep_all_bytes,
+            provide=provide,
             boot_id=boot_id,
             pulse=self._tell,
         )
@@ -101,9 +118,11 @@ class Dispatcher:
             board=self._board,
             lives=self._lives,
             limits=limits,
+            clock=self._clock,
             adopt=lambda run: self._launch(run, self._lives.adopt(run)),
             changed=self._changed,
         )
+        self._lay_inputs = lay_inputs
         self._drain_file = drain_file
         self._drain = read_drain(drain_file)
         self._pulse = Pulse()
@@ -126,6 +145,11 @@ class Dispatcher:
         return sum(run.record.active for run in self._board)
 
     @property
+    def ended(self) -> Mapping[State, int]:
+        """How many jobs have ended since the agent's start, by how they did."""
+        return self._lives.ended
+
+    @property
     def free(self) -> Need:
         """What can be handed out."""
         return self._board.free
@@ -133,9 +157,8 @@ class Dispatcher:
     @property
     def draining(self) -> Drain | None:
         """The drain in force, when no jobs are started at present."""
-        if self._drain is not None and self._drain.over(time.time()):
-            self._drain = None
-        return self._drain
+        drain = self._drain
+        return None if drain is None or drain.over(self._clock.now()) else drain
 
     @property
     def change(self) -> asyncio.Event:
@@ -155,9 +178,14 @@ class Dispatcher:
         if job_id not in self._queue:
             return None
         if self._places is None:
-            box, now = self._board.box(), time.time()
+            now = self._clock.now()
+            box = self._board.box()
             self._places = self._pulse.look(lambda: self._queue.places(box, now, self.draining))
         return self._places[job_id]
+
+    def deadline(self, job_id: int) -> float | None:
+        """When the time of a job is up that runs, Unix seconds."""
+        return self._board.deadline(job_id)
 
     async def settled(self, job_id: int) -> None:
         """Return when the end of the job, whose log has `ended`, stands in the store."""
@@ -165,7 +193,7 @@ class Dispatcher:
             await run.settled.wait()
 
     async def submit(
-        self, record: JobRecord, env: Mapping[str, str], take_id: Callable[[], int]
+        self, record: JobRecord, env: Mapping[str, str], take_id: Callable[[], int], *, lock: str = ""
     ) -> JobRecord:
         """Keep the job, durably, and start it when its turn is now. What is answered is accepted.
 
@@ -173,6 +201,8 @@ class Dispatcher:
         ----------
         take_id
             Gives the job its id, once it is clear that there is room for it.
+        lock
+            Text of the lock that it repeats.
 
         Raises
         ------
@@ -186,13 +216,13 @@ class Dispatcher:
         if self.draining is not None or not self._queue.starts_alone(record, self._board.box()):
             with self._queue.room(record):
                 record = msgspec.structs.replace(record, job_id=take_id())
-                await self._keep(record, env)
+                await self._keep(record, env, lock)
                 self._queue.add(record)
             self._changed()
             return record
         run = self._board.intend(msgspec.structs.replace(record, job_id=take_id()))
         try:
-            await self._keep(run.record, env)
+            await self._keep(run.record, env, lock)
         except BaseException:
             self._board.let_go(run)
             self._changed()
@@ -201,11 +231,14 @@ class Dispatcher:
         self._tell()
         return run.record
 
-    async def _keep(self, record: JobRecord, env: Mapping[str, str]) -> None:
+    async def _keep(self, record: JobRecord, env: Mapping[str, str], lock: str) -> None:
         folder = self.folder_of(record.job_id)
         try:
-            await asyncio.to_thread(make_folder, folder, env)
+            await asyncio.to_thread(
+                make_folder, folder, env, lock, lambda: self._lay_inputs(record.user, record.inputs, folder)
+            )
         except OSError as error:
+            self._lives.storage.report(error.strerror or str(error))
             raise StorageFault(
                 f"the agent's disk refused ({error.strerror}); nothing was accepted"
             ) from error
@@ -228,7 +261,7 @@ class Dispatcher:
 
     async def recover(self) -> None:
         """Find the jobs of the agent before this one: adopt, end or queue each, as its log says."""
-        now = time.time()
+        now = self._clock.now()
         for use in await self._past.uses(now - MEMORY_S):
             self._shares.remember(*use, now)
         runs = []
@@ -288,13 +321,14 @@ class Dispatcher:
         look_s = _LOOK_OUTSIDE_S if self._board.busy else _LOOK_S
         drain = self.draining
         if drain is not None and drain.until is not None:
-            look_s = min(look_s, drain.until - time.time())
+            look_s = min(look_s, drain.until - self._clock.now())
         return max(0.0, look_s)
 
     def _start_what_can(self) -> None:
         if not self.waiting or self.draining is not None:
             return
-        for job_id in self._queue.decide(self._board.box(), time.time()).start:
+        now = self._clock.now()
+        for job_id in self._queue.decide(self._board.box(), now).start:
             record = self._queue.take(job_id)
             assert record is not None
             run = self._board.intend(record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -12,12 +12,15 @@ import msgspec
 from cluster_agent.folder import JobFolder, sync_folder, write_durably
 
 
-def make_folder(folder: JobFolder, env: Mapping[str, str]) -> None:
-    """Make the folder of a job; nothing of it is left when the disk refuses."""
+def make_folder(folder: JobFolder, env: Mapping[str, str], lock: str, lay_inputs: Callable[[], None]) -> None:
+    """Make the folder of a job, with its variables and its lock; nothing of it is left when the disk refuses."""
     try:
         folder.work.mkdir(mode=0o700, parents=True)
+        lay_inputs()
         if env:
             write_durably(folder.env, msgspec.json.encode(env))
+        if lock:
+            write_durably(folder.lock, lock.encode())
         sync_folder(folder.path.parent)
     except OSError:
         shutil.rmtree(folder.path, ignore_errors=True)

@@ -31,6 +31,8 @@ from cluster_agent.units import format_size
 BUSY_BYTES = 2**30
 KEEP_S = 2.0
 ANSWER_S = 3.0
+#: Between two looks at a driver that did not answer, when no job waits for a GPU.
+_TROUBLE_LOOK_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +104,13 @@ class GpuWatch:
         users = _users({pid for use in uses.values() for pid in use.processes})
         told = {gpu_id: in_use(use, users) for gpu_id, use in uses.items()}
         return {gpu_id: phrase for gpu_id, phrase in told.items() if phrase is not None}
+
+    async def watch(self) -> None:
+        """Ask again, for ever, while there is trouble: it may pass without a job that needs a GPU."""
+        while True:
+            await asyncio.sleep(_TROUBLE_LOOK_S)
+            if self.trouble:
+                await asyncio.to_thread(self._ask, self._held)
 
     def _ask(self, held: frozenset[str]) -> None:
         try:

@@ -88,3 +88,11 @@ def highest_folder(jobs: Path) -> int:
     """The highest id among the job folders, 0 when there are none."""
     with os.scandir(jobs) as entries:
         return max((int(entry.name) for entry in entries if entry.name.isdigit()), default=0)
+
+
+def highest_marked(path: Path) -> int:
+    """The highest id that the ``next-id`` file at ``path`` says may have been given, 0 without one."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Mark).ahead - 1
+    except FileNotFoundError:
+        return 0

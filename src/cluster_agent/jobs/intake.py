@@ -7,6 +7,7 @@ import secrets
 import time
 from weakref import WeakValueDictionary
 
+from cluster_agent.content.blobs import Blobs
 from cluster_agent.errors import BadRequest, Conflict, StorageFault
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.ids import IdSource
@@ -32,6 +33,7 @@ class Intake:
         ids: IdSource,
         policy: Policy,
         limits: LimitTable,
+        blobs: Blobs,
     ) -> None:
         self._storage = storage
         self._store = store
@@ -39,6 +41,7 @@ class Intake:
         self._ids = ids
         self._policy = policy
         self._limits = limits
+        self._blobs = blobs
         # Weak, so that a key's lock lasts as long as somebody holds or awaits it.
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -49,6 +52,8 @@ class Intake:
         ------
         Conflict
             When the key was used for another body.
+        BlobMissing
+            When something that travels with the cell is not here.
         BadRequest, NotFound, TooLarge, QueueFull, StorageFault
             As the checks and the disk say; there is no job then.
         """
@@ -81,8 +86,10 @@ class Intake:
             now=time.time(),
         )
         self._storage.check()
+        if record.inputs.blobs:
+            await asyncio.to_thread(self._blobs.lease, user, record.inputs)
         try:
-            return await self._dispatcher.submit(record, body.env, self._take_id), True
+            return await self._dispatcher.submit(record, body.env, self._take_id, lock=body.lock), True
         except StorageFault as error:
             self._storage.report(error.message)
             raise

@@ -15,6 +15,9 @@ from cluster_agent.log.append import LogTaken, LogWriter
 from cluster_agent.log.follow import LogReader
 from cluster_agent.protocol import Event, State, decode_event
 
+#: Of a log, in which `started` stands: behind what was told while the environment was made ready.
+_BEGINNING_BYTES = 65536
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogFacts:
@@ -67,7 +70,7 @@ def look(folder: JobFolder, tag: str) -> LogFacts:
 
 def find_started(reader: LogReader) -> Event | None:
     """The `started` event of a log that may be written at this moment, or None."""
-    lines = reader.read(0, limit=16384).splitlines()
+    lines = reader.read(0, limit=_BEGINNING_BYTES).splitlines()
     return next((event for event in map(decode_event, lines) if event.type == "started"), None)
 
 

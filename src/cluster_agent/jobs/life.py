@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from cluster_agent.environments.base import CannotProvide, EnvironmentOrder
 from cluster_agent.errors import StorageFault
 from cluster_agent.executors.base import Executor, Order, Running
 from cluster_agent.folder import JobFolder
@@ -45,6 +46,8 @@ _RETRY_S = 1.0
 
 #: Builds a job's whole environment from its record and the values of ``--env``.
 MakeVariables = Callable[[JobRecord, Mapping[str, str]], dict[str, str]]
+#: What the supervisor of a job has to get ready before it starts.
+Provide = Callable[[JobRecord, JobFolder], Awaitable[EnvironmentOrder | None]]
 
 
 @dataclass(slots=True)
@@ -54,8 +57,8 @@ class Run:
     record: JobRecord
     running: Running | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
-    #: wall clock, when its slots were taken
-    since: float = field(default_factory=time.time)
+    #: in monotonic seconds: when its slots were taken, and from its start on when that was
+    begun: float = field(default_factory=time.monotonic)
 
 
 @dataclass(kw_only=True)
@@ -70,10 +73,17 @@ class Lives:
     folder: Path
     variables: MakeVariables
     log_limit_bytes: int
+    #: of variables that are kept unasked, each and all
+    keep_each_bytes: int
+    keep_all_bytes: int
+    #: says what a job needs installed
+    provide: Provide
     #: of this boot
     boot_id: str
     #: called when something that others can see has changed
     pulse: Callable[[], None]
+    #: jobs whose end was put into the store, by how they ended
+    ended: Counter[State] = field(default_factory=Counter)
     _vanished: Counter[int] = field(default_factory=Counter)
 
     def folder_of(self, job_id: int) -> JobFolder:
@@ -103,8 +113,12 @@ class Lives:
                 await asyncio.sleep(_RETRY_S)
                 return record
         try:
-            order = await asyncio.to_thread(self._order, run.record)
+            environment = await self.provide(run.record, self.folder_of(record.job_id))
+            order = await asyncio.to_thread(self._order, run.record, environment)
             run.running = await self.executor.start(order)
+        except CannotProvide as error:
+            await self.end_unstarted(run.record, State.FAILED, str(error))
+            return await self._settle(run)
         except OSError as error:
             # Nothing has run, and it is the box that is short of something: the job keeps its place.
             _log.error("job %s cannot be started yet: %s", record.job_id, error)
@@ -139,6 +153,7 @@ class Lives:
             record.job_id,
             state=ended.state or State.LOST,
             started_at=started.at if started else record.started_at,
+            environment=(started.environment if started else None) or record.environment,
             ended_at=ended.at,
             exit_code=ended.exit_code,
             signal=ended.signal,
@@ -149,6 +164,7 @@ class Lives:
             left_behind=list(zip(ended.left_behind or [], ended.left_behind_started or [], strict=False)),
         )
         self._vanished.pop(record.job_id, None)
+        self.ended[changed.state] += 1
         self.pulse()
         return changed
 
@@ -158,7 +174,7 @@ class Lives:
         except OSError as error:
             _log.error("job %s: its variables are still on disk: %s", record.job_id, error)
 
-    def _order(self, record: JobRecord) -> Order:
+    def _order(self, record: JobRecord, environment: EnvironmentOrder | None) -> Order:
         folder = self.folder_of(record.job_id)
         env = msgspec.json.decode(folder.env.read_bytes(), type=dict[str, str]) if folder.env.exists() else {}
         return Order(
@@ -174,6 +190,12 @@ class Lives:
             title=record.title,
             log_limit_bytes=self.log_limit_bytes,
             fetch=tuple(record.fetch),
+            keep_each_bytes=self.keep_each_bytes,
+            keep_all_bytes=self.keep_all_bytes,
+            params=record.params,
+            inputs=record.inputs,
+            environment=replace(environment, own_path="PATH" in env) if environment else None,
+            common=not env and environment is None,
             gpu_ids=tuple(record.gpu_ids),
             memory_bytes=record.memory_bytes,
         )
@@ -203,10 +225,14 @@ class Lives:
             while (started := await asyncio.to_thread(ledger.find_started, reader)) is None:
                 await self.watcher.grown(folder.log, reader.size(), 10.0)
         self._forget_variables(run.record)
+        run.begun = time.monotonic() - max(0.0, time.time() - started.at)
         while run.record.state is not State.RUNNING:
             try:
                 run.record = await self.store.change(
-                    run.record.job_id, state=State.RUNNING, started_at=started.at
+                    run.record.job_id,
+                    state=State.RUNNING,
+                    started_at=started.at,
+                    environment=started.environment or run.record.environment,
                 )
             except StorageFault as error:
                 _log.error("job %s: its start cannot be recorded yet: %s", run.record.job_id, error)
@@ -231,6 +257,7 @@ class Lives:
                     lose = partial(ledger.lose, folder, record.log_tag)
                     await asyncio.to_thread(self.storage.keep, lose)
                 elif finding is Finding.QUEUE_AGAIN:
+                    await self._sweep(record)  # of its environment something may still be being built
                     close = partial(ledger.close_nonce, folder, record.log_tag, record.nonce or "")
                     if await asyncio.to_thread(self.storage.keep, close):
                         return await self._queue_again(run)

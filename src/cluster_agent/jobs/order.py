@@ -5,7 +5,7 @@
 3. by class: high, normal, low
 4. users whose next job has waited for half a day, the longest first
 5. users by share, each job that is placed counting for the next as if it ran already
-6. of one user, or at the same share, in the order of submission
+6. of one user, or at the same share, in the order of submission, which is that of the ids
 
 A user's *next* job is the oldest of a class. It counts as waiting from when it became next: the backlog of
 somebody who has a job started every hour does not grow old. Each two days of that lift a job by a class, so
@@ -59,14 +59,18 @@ class Turns:
         first: dict[tuple[str, Priority], Waiting] = {}
         for job in queue:
             key = (job.user, job.priority)
-            if key not in first or _age(job) < _age(first[key]):
+            if key not in first or job.job_id < first[key].job_id:
                 first[key] = job
         known = self._next
         self._next = {}
         for key, job in first.items():
-            job_id, since = known.get(key, (job.job_id, job.submitted_at))
+            job_id, since = known.get(key, (job.job_id, min(job.submitted_at, now)))
             self._next[key] = (job.job_id, since if job_id == job.job_id else now)
         return dict(self._next.values())
+
+    def step(self, step_s: float) -> None:
+        """The clock was set by so much."""
+        self._next = {key: (job_id, since + step_s) for key, (job_id, since) in self._next.items()}
 
 
 def in_order(
@@ -147,23 +151,19 @@ def _one_class(
         placed_shares[job.user] += job.need.share(total)
     heap = []
     for user, line in lines.items():
-        line.sort(key=_age, reverse=True)
+        line.sort(key=lambda job: job.job_id, reverse=True)
         share = share_of(user) + placed_shares[user]
-        heap.append((share, *_age(line[-1]), user))
+        heap.append((share, line[-1].job_id, user))
     heapq.heapify(heap)
     while heap:
-        share, _, _, user = heap[0]
+        share, _, user = heap[0]
         line = lines[user]
         job = line.pop()
         placed.append(job)
         more = job.need.share(total)
         placed_shares[user] += more
         if line:
-            heapq.heapreplace(heap, (share + more, *_age(line[-1]), user))
+            heapq.heapreplace(heap, (share + more, line[-1].job_id, user))
         else:
             heapq.heappop(heap)
     return placed
-
-
-def _age(job: Waiting) -> tuple[float, int]:
-    return job.submitted_at, job.job_id

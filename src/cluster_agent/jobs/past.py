@@ -93,6 +93,10 @@ class Past:
 
         return await self._sql.read(verb)
 
+    async def newest_end(self) -> float | None:
+        """When the last job ended; None when none has."""
+        return await self._sql.read(lambda db: db.execute("SELECT max(ended_at) FROM jobs").fetchone()[0])
+
     async def ended(self) -> set[int]:
         """Ids of all jobs that have ended."""
         query = "SELECT job_id FROM jobs WHERE ended_at IS NOT NULL"
@@ -152,5 +156,6 @@ class Past:
         def verb(db: sqlite3.Connection) -> None:
             db.executemany("DELETE FROM jobs WHERE job_id = ?", rows)
             db.executemany("DELETE FROM sources WHERE job_id = ?", rows)
+            db.executemany("DELETE FROM inputs WHERE job_id = ?", rows)
 
         await self._sql.write(verb)

@@ -20,13 +20,18 @@ from cluster_agent.limits import LimitTable
 
 #: What TERM and KILL may take after the grace.
 _ENDING_S = 30.0
-#: What may pass between the decision to start a job and its start.
-STARTING_S = 30.0
+#: What may pass between the decision to start a job and its start, when everything is there.
+_STARTING_S = 30.0
 
 
 def need_of(record: JobRecord) -> Need:
     """What the job holds while it runs."""
     return Need(gpus=record.gpus, cpus=record.cpus, memory_bytes=record.memory_bytes)
+
+
+def starting_s(record: JobRecord) -> float:
+    """What may pass between the decision to start the job and its start, its environment included."""
+    return _STARTING_S + record.prepare_s
 
 
 def ending_s(record: JobRecord) -> float:
@@ -110,7 +115,7 @@ class Queue:
             title=record.title,
             user=record.user,
             need=need_of(record),
-            lasts_s=STARTING_S + record.timeout_s + ending_s(record),
+            lasts_s=starting_s(record) + record.timeout_s + ending_s(record),
             submitted_at=record.submitted_at,
             priority=record.priority,
             max_gpus=limits.gpus,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from cluster_agent.jobs.places import Place
-from cluster_agent.protocol import ACTIVE, Job, Priority, Role, State
+from cluster_agent.protocol import ACTIVE, Inputs, Job, Priority, Role, State
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +58,18 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: int | None = None
     #: names of the variables that it was asked to keep
     fetch: list[str] = []
-    #: empty where only the list of jobs was asked for
+    #: variables that are set before its first line: name to a Python literal, as text
+    params: dict[str, str] = {}
+    #: requirements beside what its Python has, and how long getting them may take
+    packages: list[str] = []
+    prepare_s: float = 0.0
+    #: the interpreter that it asked for by name
+    runtime: str = ""
+    #: that runtime, or the environment that was made for it
+    environment: str = ""
+    #: empty where only the list of jobs was asked for, as all that follows
     source: str = ""
+    inputs: Inputs = Inputs()
 
     @property
     def active(self) -> bool:
@@ -80,18 +92,28 @@ def tell(
     base_url: str,
     agent_id: str,
     place: Place | None = None,
+    deadline_at: float | None = None,
     with_source: bool = False,
 ) -> Job:
     """The job as the outside sees it; ``base_url`` makes its history URL."""
-    running = record.state is State.RUNNING and record.started_at is not None
     return Job(
         **{name: getattr(record, name) for name in _SAME},
         agent_id=agent_id,
         history_url=f"{base_url}/history/{record.job_id}",
         stopping=record.active and record.cancel_by is not None,
-        deadline_at=record.started_at + record.timeout_s if running and record.started_at else None,
+        deadline_at=deadline_at,
         position=place.position if place else None,
         waiting_for=place.reason if place else None,
         starts_by=place.starts_by if place else None,
-        source=record.source if with_source else None,
+        **_cell(record) if with_source else {},
     )
+
+
+def _cell(record: JobRecord) -> dict[str, Any]:
+    inputs = record.inputs
+    return {
+        "source": record.source,
+        "sources": inputs.sources,
+        "files": inputs.files,
+        "values": inputs.values,
+    }

@@ -18,19 +18,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from cluster_agent.errors import StorageFault
-from cluster_agent.folder import sync_folder
+from cluster_agent.folder import JobFolder, sync_folder
 from cluster_agent.jobs.past import Ended, Past
-from cluster_agent.protocol import GcReport
+from cluster_agent.protocol import GcReport, KeptEnvironments
 
 _log = logging.getLogger(__name__)
 #: How many jobs are measured, looked at or deleted at a time.
 _STEP = 100
 _EVERY_S = 3600.0
+#: Where no job has ended for longer than both this and what jobs are kept for, the clock may be wrong, as after
+#: a boot. It has an hour to be put right.
+_QUIET_S, _DOUBT_S = 86400.0, 3600.0
 #: A folder is made before its record, by less than that.
 _ENTERING_S = 3600.0
 #: How many ids a report names.
 _NAMED = 1000
+
+TidyEnvironments = Callable[[float, bool], KeptEnvironments]
 
 
 class Readers:
@@ -84,26 +91,41 @@ class Retention:
         A folder on the same file system, for what is being deleted.
     busy
         Whether a job still holds something or is being read.
+    collect_blobs
+        Deletes the blobs that have neither a lease nor a job at a time; bytes of those that only have a lease.
+    tidy_environments
+        Deletes the environments that are too old at a time, or only tells which those are.
     """
 
     def __init__(
-        self, *, past: Past, jobs: Path, trash: Path, terms: Terms, busy: Callable[[int], bool]
+        self,
+        *,
+        past: Past,
+        jobs: Path,
+        trash: Path,
+        terms: Terms,
+        busy: Callable[[int], bool],
+        collect_blobs: Callable[[float], int],
+        tidy_environments: TidyEnvironments,
     ) -> None:
         self._past = past
         self._jobs, self._trash = jobs, trash
         self._terms = terms
         self._busy = busy
+        self._collect_blobs = collect_blobs
+        self._tidy_environments = tidy_environments
         self._lock = asyncio.Lock()
         self._stopped = False
-        self._wall_less_monotonic = time.time() - time.monotonic()
-        #: what ended jobs take, as the last look has found
+        self._began = time.monotonic()
+        self._wall_less_monotonic = time.time() - self._began
+        #: what ended jobs take, and blobs that no job has, as the last look has found
         self.kept_bytes = 0
 
     async def run(self) -> None:
         """Tidy now and every hour, for ever."""
         while True:
             try:
-                await self.tidy()
+                await self.tidy(careful=time.monotonic() - self._began < _DOUBT_S)
             except (OSError, StorageFault) as error:
                 _log.error("old jobs cannot be deleted at present: %s", error)
             await asyncio.sleep(_EVERY_S)
@@ -112,29 +134,47 @@ class Retention:
         """Let a thread that deletes end after the job that it is at."""
         self._stopped = True
 
-    async def tidy(self, *, dry_run: bool = False) -> GcReport:
-        """Delete what has to go, or only tell what that is."""
+    async def tidy(self, *, dry_run: bool = False, careful: bool = False) -> GcReport:
+        """Delete what has to go, or only tell what that is; ``careful`` as long as the clock is in doubt."""
         async with self._lock:
             if not dry_run:
                 await self._empty_trash()
             await self._measure()
-            report = await self._delete(dry_run=dry_run)
+            now = await self._trusted_now() if careful else self._now()
+            report = await self._delete(now, dry_run=dry_run)
+            environments = await asyncio.to_thread(self._tidy_environments, now, dry_run)
+            report = msgspec.structs.replace(report, environments=environments)
             if not dry_run:
-                self.kept_bytes = report.kept_bytes
                 await asyncio.to_thread(self._move_to_trash, await self._orphans())
                 await asyncio.to_thread(self._empty)
+                blobs = await asyncio.to_thread(self._collect_blobs, self._now())
+                self.kept_bytes = report.kept_bytes + blobs
             return report
 
-    def _now(self) -> float:
-        """The time by the clock as it was at the start: one that steps ahead a year must not empty the box."""
-        return self._wall_less_monotonic + time.monotonic()
+    async def measure(self) -> None:
+        """Count what jobs take that have ended since the last look."""
+        async with self._lock:
+            self.kept_bytes += await self._measure()
 
-    async def _delete(self, *, dry_run: bool) -> GcReport:
+    def _now(self) -> float:
+        """The earlier of the times by the clock and by the clock as it was at the start.
+
+        One that steps ahead a year must not empty the box, nor one that was a year ahead at the start.
+        """
+        return min(time.time(), self._wall_less_monotonic + time.monotonic())
+
+    async def _trusted_now(self) -> float:
+        """The time; that of the last end where it says that all jobs are old."""
+        now, newest = self._now(), await self._past.newest_end()
+        quiet_s = max(_QUIET_S, self._terms.keep_s)
+        return now if newest is None or now - newest <= quiet_s else newest
+
+    async def _delete(self, now: float, *, dry_run: bool) -> GcReport:
         kept = await self._past.kept()
         jobs = sum(share.jobs for share in kept.values())
         in_all = sum(share.disk_bytes for share in kept.values())
         gone: list[Ended] = []
-        freed, now = 0, self._now()
+        freed = 0
         last: Ended | None = None
         while oldest := await self._past.oldest(last, _STEP):
             over = in_all - freed - self._terms.keep_bytes
@@ -168,11 +208,15 @@ class Retention:
             await self._past.forget(job_ids)
             await asyncio.to_thread(self._empty)
 
-    async def _measure(self) -> None:
+    async def _measure(self) -> int:
+        """Measure jobs that were not measured yet; what they take."""
+        in_all = 0
         while job_ids := await self._past.unmeasured(_STEP):
             folders = [self._jobs / str(job_id) for job_id in job_ids]
             sizes = await asyncio.to_thread(_sizes, folders)
             await self._past.set_sizes(dict(zip(job_ids, sizes, strict=True)))
+            in_all += sum(sizes)
+        return in_all
 
     async def _orphans(self) -> list[int]:
         """Folders as old as a job may get that no record knows: of a database that was lost or restored."""
@@ -211,14 +255,21 @@ class Retention:
 
 
 def disk_bytes(path: Path) -> int:
-    """What the folder takes on disk with all that it holds; 0 when there is none."""
+    """What the folder of a job takes on disk with all that it holds; 0 when there is none.
+
+    Of a blob that other jobs have, too, a share.
+    """
     total = 0
+    shared = str(JobFolder(path).values)
     for folder, _, names in os.walk(path):
         for name in (".", *names):
             try:
-                total += Path(folder, name).lstat().st_blocks * 512
+                status = Path(folder, name).lstat()
             except OSError:
                 continue  # it has just gone
+            # one of the links is that of the blob itself
+            jobs = max(1, status.st_nlink - 1) if folder == shared and name != "." else 1
+            total += status.st_blocks * 512 // jobs
     return total
 
 

@@ -38,6 +38,11 @@ class Scheduler:
         self._head = plan.reservation.job_id if plan.reservation else None
         return plan
 
+    def step(self, step_s: float) -> None:
+        """The clock was set: move what is remembered along, so that nobody has waited or used more or less."""
+        self.shares.step(step_s)
+        self._turns.step(step_s)
+
     def take_back(self, job_id: int) -> None:
         """Let the reservation, if this job has it, go to whoever is first the next time."""
         if self._head == job_id:

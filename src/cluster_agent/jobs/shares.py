@@ -63,6 +63,11 @@ class Shares:
             use.memory + use.held.memory_bytes / (total.memory_bytes or 1),
         )
 
+    def step(self, step_s: float) -> None:
+        """The clock was set by so much."""
+        for use in self._uses.values():
+            use.at += step_s
+
     def _faded(self, user: str, now: float) -> _Use:
         use = self._uses.setdefault(user, _Use(at=now))
         if now > use.at:

@@ -69,6 +69,11 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
+def is_full(error: Exception) -> bool:
+    """Whether SQLite, or who tells of it, says that there is no room."""
+    return _FULL in str(error)
+
+
 def why_not(path: Path, error: sqlite3.Error) -> str:
     """What is wrong with the database at ``path``, and what to do."""
     if isinstance(error, sqlite3.OperationalError):
@@ -168,7 +173,7 @@ class SqlThread:
         if self._storage is None:
             return False
         self._storage.report(str(error))
-        return _FULL in str(error) and self._storage.give_up_part()
+        return is_full(error) and self._storage.give_up_part()
 
     def _read_alone(self, request: _Request) -> Any:
         try:

@@ -1,25 +1,31 @@
-"""Verbs on the database: jobs and tokens. The only place with SQL."""
+"""Verbs on the database about jobs; those about tokens are in :mod:`cluster_agent.jobs.access`."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from cluster_agent.errors import AgentError
 from cluster_agent.jobs.records import JobRecord
-from cluster_agent.jobs.sql import SqlThread
-from cluster_agent.protocol import ACTIVE, State, TokenInfo
+from cluster_agent.jobs.sql import NoDatabase, SqlThread, connect, is_full, why_not
+from cluster_agent.protocol import ACTIVE, Event, Inputs, State
+from cluster_agent.storage import Storage
 
-SCHEMA_VERSION = 3
-_COLUMNS = [name for name in JobRecord.__struct_fields__ if name != "source"]
-_LISTS = ("env_names", "gpu_ids", "fetch", "left_behind")
-#: a job with its cell, which lies in a table of its own, so that lists do not wade through cells
-_WITH_SOURCE = "SELECT jobs.*, sources.source FROM jobs JOIN sources USING (job_id)"
+SCHEMA_VERSION = 6
+_COLUMNS = [name for name in JobRecord.__struct_fields__ if name not in {"source", "inputs"}]
+_AS_JSON = ("env_names", "gpu_ids", "fetch", "left_behind", "packages", "params", "inputs")
+#: a job with its cell and what came with it: in tables of their own, so that lists do not wade through them
+_WHOLE = """
+    SELECT jobs.*, sources.source, coalesce(inputs.inputs, '{}') AS inputs
+    FROM jobs JOIN sources USING (job_id) LEFT JOIN inputs USING (job_id)
+"""
 
 
 class NewerDatabase(AgentError):
@@ -42,6 +48,30 @@ class Filter:
     limit: int = 100
 
 
+def open_database(path: Path, storage: Storage) -> sqlite3.Connection:
+    """The database at ``path`` in this version's schema; where the disk is full, with the help of the reserve.
+
+    Raises
+    ------
+    HomeInUse, NoDatabase, NewerDatabase
+        When it cannot be used; one line for people.
+    """
+    while True:
+        db = None
+        try:
+            db = connect(path)
+            migrate(db)
+            return db
+        except (sqlite3.Error, NoDatabase) as error:
+            if db is not None:
+                db.close()
+            if is_full(error) and storage.give_up_part():
+                continue
+            if isinstance(error, NoDatabase):
+                raise
+            raise NoDatabase(why_not(path, error)) from None
+
+
 def migrate(db: sqlite3.Connection) -> None:
     """Bring the database to this version's schema, or refuse one of a newer agent."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
@@ -57,7 +87,7 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 class Store:
-    """Jobs and tokens on disk. Each verb is atomic and, where it writes, durable when it returns."""
+    """Jobs on disk. Each verb is atomic and, where it writes, durable when it returns."""
 
     def __init__(self, sql: SqlThread) -> None:
         self._sql = sql
@@ -68,6 +98,8 @@ class Store:
         def verb(db: sqlite3.Connection) -> None:
             _insert(db, "jobs", _row(record))
             _insert(db, "sources", {"job_id": record.job_id, "source": record.source})
+            if record.inputs != Inputs():
+                _insert(db, "inputs", _plain({"job_id": record.job_id, "inputs": record.inputs}))
 
         await self._sql.write(verb)
 
@@ -92,7 +124,7 @@ class Store:
         """The job that ``user`` submitted under ``key``, or None."""
 
         def verb(db: sqlite3.Connection) -> JobRecord | None:
-            rows = db.execute(f"{_WITH_SOURCE} WHERE user = ? AND key = ?", (user, key))
+            rows = db.execute(f"{_WHOLE} WHERE user = ? AND key = ?", (user, key))
             return next((_record(row) for row in rows), None)
 
         return await self._sql.read(verb)
@@ -119,44 +151,48 @@ class Store:
         query = f"SELECT * FROM jobs WHERE {where} ORDER BY job_id"  # noqa: S608 - our own conditions
         return await self._sql.read(lambda db: [_record(row) for row in db.execute(query, values)])
 
+    async def copy_to(self, path: Path) -> None:
+        """Write the database as it is now to the new file ``path`` (0600)."""
+        await self._sql.read(lambda db: copy_database(db, path))
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs there are in each state."""
+        query = "SELECT state, count(*) FROM jobs GROUP BY state"
+        return await self._sql.read(lambda db: {row[0]: row[1] for row in db.execute(query)})
+
     async def highest_id(self) -> int:
         """The highest id in the database, 0 when it is empty."""
         return await self._sql.read(highest_id)
 
-    async def tokens(self) -> list[tuple[str, TokenInfo]]:
-        """All tokens as (sha256 of the token, what is told of it), oldest first."""
-        return await self._sql.read(tokens)
 
-    async def add_token(self, sha256: str, info: TokenInfo) -> None:
-        """Keep a new token by its hash."""
-        await self._sql.write(lambda db: add_token(db, sha256, info))
+def copy_database(db: sqlite3.Connection, path: Path) -> None:
+    """Write the database as it is now to the new file ``path`` (0600)."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    target = sqlite3.connect(path)
+    try:
+        db.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE")
+    finally:
+        target.close()
 
-    async def revoke_token(self, token_id: str, at: float) -> None:
-        """Make the token invalid; no error when it is already."""
-        await self._sql.write(lambda db: revoke_token(db, token_id, at))
+
+def active_jobs(db: sqlite3.Connection) -> list[JobRecord]:
+    """All jobs that have not ended, without their source."""
+    query = f"SELECT * FROM jobs WHERE state IN ({_marks(ACTIVE)}) ORDER BY job_id"  # noqa: S608 - marks only
+    return [_record(row) for row in db.execute(query, [state.value for state in ACTIVE])]
+
+
+def lose_job(db: sqlite3.Connection, job_id: int, ended: Event) -> None:
+    """Put the end of a job that nobody will carry on into the database."""
+    db.execute(
+        "UPDATE jobs SET state = ?, ended_at = ?, reason = ?, complete = ? WHERE job_id = ?",
+        ((ended.state or State.LOST).value, ended.at, ended.reason, ended.complete, job_id),
+    )
 
 
 def highest_id(db: sqlite3.Connection) -> int:
     """The highest job id, 0 when there is none."""
     return int(db.execute("SELECT coalesce(max(job_id), 0) FROM jobs").fetchone()[0])
-
-
-def tokens(db: sqlite3.Connection) -> list[tuple[str, TokenInfo]]:
-    """All tokens as (sha256, info), oldest first."""
-    rows = [dict(row) for row in db.execute("SELECT * FROM tokens ORDER BY created_at, token_id")]
-    return [(row.pop("sha256"), msgspec.convert(row, TokenInfo)) for row in rows]
-
-
-def add_token(db: sqlite3.Connection, sha256: str, info: TokenInfo) -> None:
-    """Keep a token by its hash."""
-    row = msgspec.structs.asdict(info) | {"sha256": sha256}
-    row.pop("last_used_at")  # known while the agent runs, not worth a sync on each request
-    _insert(db, "tokens", row)
-
-
-def revoke_token(db: sqlite3.Connection, token_id: str, at: float) -> None:
-    """Make a token invalid from ``at`` on."""
-    db.execute("UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE token_id = ?", (at, token_id))
 
 
 def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
@@ -166,7 +202,7 @@ def _insert(db: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
 
 
 def _get(db: sqlite3.Connection, job_id: int) -> JobRecord | None:
-    rows = db.execute(f"{_WITH_SOURCE} WHERE job_id = ?", (job_id,))
+    rows = db.execute(f"{_WHOLE} WHERE job_id = ?", (job_id,))
     return next((_record(row) for row in rows), None)
 
 
@@ -198,10 +234,10 @@ def _marks(values: Collection[Any]) -> str:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Column values that SQLite takes: lists as JSON, states as their wire value."""
+    """Column values that SQLite takes: lists and their like as JSON, states as their wire value."""
     return {
         name: msgspec.json.encode(value).decode()
-        if name in _LISTS
+        if name in _AS_JSON
         else value.value
         if isinstance(value, State)
         else value
@@ -215,8 +251,9 @@ def _row(record: JobRecord) -> dict[str, Any]:
 
 def _record(row: sqlite3.Row) -> JobRecord:
     values = dict(row)
-    for name in _LISTS:
-        values[name] = msgspec.json.decode(values[name])
+    for name in _AS_JSON:
+        if name in values:
+            values[name] = msgspec.json.decode(values[name])
     if values["complete"] is not None:
         values["complete"] = bool(values["complete"])
     return msgspec.convert(values, JobRecord)

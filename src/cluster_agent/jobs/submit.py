@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from dataclasses import field as record_field
 
 import msgspec
 
 from cluster_agent.errors import BadRequest, NotFound, TooLarge
 from cluster_agent.jobs.need import Need
 from cluster_agent.jobs.records import JobRecord
-from cluster_agent.protocol import MAX_SOURCE_BYTES, PRIORITIES, Limits, Role, State, Submit
+from cluster_agent.jobs.travel import check_inputs
+from cluster_agent.jobs.wanted import check_wanted
+from cluster_agent.protocol import MAX_SOURCE_BYTES, PRIORITIES, Inputs, Limits, Role, State, Submit
 from cluster_agent.units import format_duration, format_size
 
 _MAX_NAME = 200
@@ -39,6 +42,11 @@ class Policy:
     python: str
     #: whether a spec may name its interpreter
     any_python: bool
+    #: interpreters by the name that a spec may give
+    runtimes: Mapping[str, str] = record_field(default_factory=dict)
+    #: whether environments can be built at this moment, and how long that may take
+    builds: Callable[[], bool] = lambda: False
+    prepare_s: float = 0.0
 
 
 def body_digest(body: Submit) -> str:
@@ -75,14 +83,20 @@ def make_record(
         timeout_s=body.timeout_s or min(policy.default_timeout_s, limits.timeout_s),
         grace_s=policy.default_grace_s if body.grace_s is None else body.grace_s,
         priority=body.priority,
-        python=body.python or policy.python,
+        python=body.python or policy.runtimes.get(body.runtime, policy.python),
+        packages=list(dict.fromkeys(body.packages)),
+        prepare_s=policy.prepare_s if body.packages else 0.0,
+        runtime=body.runtime,
+        environment=body.runtime,
         cluster=body.cluster,
         notebook=body.notebook,
         retry_of=body.retry_of,
         env_names=sorted(body.env),
         log_tag=log_tag,
         fetch=list(dict.fromkeys(body.fetch)),
+        params=body.params,
         source=body.source,
+        inputs=Inputs(sources=body.sources, files=body.files, values=body.values),
     )
 
 
@@ -119,8 +133,10 @@ def check(body: Submit, policy: Policy, limits: Limits) -> None:
         raise BadRequest(f"{body.retry_of} is not a job id", field="retry_of")
     if body.python is not None and not policy.any_python:
         raise BadRequest("this agent decides which Python its jobs use", field="python")
+    check_wanted(body, runtimes=policy.runtimes, builds=policy.builds)
     _check_env(body.env)
     _check_fetch(body.fetch)
+    check_inputs(body)
     _check_times(body, policy, limits)
     _check_limits(body, policy, limits)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from cluster_agent.protocol.environments import KeptEnvironments, Runtime
 from cluster_agent.protocol.jobs import Priority
 from cluster_agent.protocol.tokens import Role
 
@@ -59,6 +60,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     queued: int
     python: str
     python_version: str
+    #: interpreters that a job may ask for by name
+    runtimes: list[Runtime] = []
     projects: list[Project]
     #: names of optional abilities that this agent has
     capabilities: list[str]
@@ -80,6 +83,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     #: what the jobs that have ended take on disk, as far as it was measured, and what is free there
     kept_bytes: int = 0
     disk_free_bytes: int = 0
+    #: folder of this machine in which the caller's own files can become blobs; told on the agent's Unix socket only
+    blob_folder: str = ""
     #: one sentence when something is wrong, such as a disk that refuses
     remark: str = ""
     contact: str = ""
@@ -153,6 +158,8 @@ class GcReport(msgspec.Struct, frozen=True, kw_only=True):
     kept_bytes: int
     #: of what is deleted, the first thousand
     job_ids: list[int]
+    #: the same of environments
+    environments: KeptEnvironments = KeptEnvironments()
 
 
 class DrainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

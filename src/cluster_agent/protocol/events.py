@@ -48,14 +48,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     type       fields beside ``seq at t``
     ========== ==========================================================================================
     preparing  ``message``
-    started    ``pid pid_started boot_id nonce confinement``; ``tag`` and ``version`` when it is the first line
+    started    ``pid pid_started boot_id nonce confinement``, ``environment`` where one was made for the job;
+               ``tag`` and ``version`` when it is the first line
     output     ``stream`` and ``text``, or ``base64`` where the bytes are not UTF-8
     display    ``data metadata display_id update result``; ``blobs`` (MIME type -> sha256) where data is big
     clear      ``wait``
     error      ``ename evalue traceback`` (lines, coloured); ``name`` of a NameError, ``path`` of an OSError
     metric     ``values step``
     sample     ``values`` (measured by the supervisor): ``cpus memory_bytes gpus``
-    result     ``name format kind size sha256``: a variable that was kept; or ``name kind reason``: why not
+    result     ``name format kind size sha256``: a variable that was kept, with its ``text`` when that is short JSON;
+               or ``name kind size reason``: why not
     file       ``path size sha256``: left in the job's working folder
     cancel     ``by reason``
     dropped    ``stream count``: bytes that are in no event, by the log's quota
@@ -82,6 +84,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     boot_id: str | None = None
     nonce: str | None = None
     confinement: dict[str, str] | None = None
+    environment: str | None = None
     stream: Stream | None = None
     text: str | None = None
     base64: str | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from cluster_agent.protocol.inputs import FileInput, SourceInput, ValueInput
 from cluster_agent.protocol.states import State
 
 Priority = Literal["low", "normal", "high"]
@@ -34,6 +35,12 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     env: dict[str, str] = {}
     #: interpreter to run in; taken by an agent of one's own (``local``) only
     python: str | None = None
+    #: requirements, as in ``pyproject.toml``, that it needs beside what its Python has
+    packages: list[str] = []
+    #: an interpreter that ops have given this name, in place of the agent's default
+    runtime: str = ""
+    #: text of a lock, as a job before this one has left it: exactly these packages are used
+    lock: str = ""
     #: opaque id of the notebook that submitted, so that it can find its own jobs again
     notebook: str = ""
     #: what people call the cluster on the submitting side; shown in the job's messages
@@ -42,6 +49,14 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     retry_of: int | None = None
     #: names of the cell's variables that are kept as results when it succeeds
     fetch: list[str] = []
+    #: variables that are set before the first line: name to a Python literal, as text
+    params: dict[str, str] = {}
+    #: definitions that run before the cell, in this order
+    sources: list[SourceInput] = []
+    #: modules that it can import
+    files: list[FileInput] = []
+    #: variables that it finds with their values
+    values: list[ValueInput] = []
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +106,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     env_names: list[str] = []
     #: names of the variables that it was asked to keep as results
     fetch: list[str] = []
-    #: the cell; only where one job is asked for
+    #: variables that were set before its first line: name to a Python literal, as text
+    params: dict[str, str] = {}
+    #: requirements that it was given beside what its Python has
+    packages: list[str] = []
+    #: the interpreter that it asked for by name
+    runtime: str = ""
+    #: what it runs in: a runtime, or a short hash of what was installed for it; empty: the agent's default Python
+    environment: str = ""
+    #: the cell; only where one job is asked for, as all that follows
     source: str | None = None
+    #: what travelled with it
+    sources: list[SourceInput] = []
+    files: list[FileInput] = []
+    values: list[ValueInput] = []
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,15 +137,22 @@ class MoveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ResultEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A variable that a job was asked to keep: how it can be had, or the ``reason`` why it cannot."""
+    """A variable of a job: how it can be had, or the ``reason`` why it cannot.
+
+    Beside those that a job was asked for there are small ones, which it keeps unasked.
+    """
 
     name: str
     #: name of its Python type
     kind: str = ""
+    #: of its bytes; ``pickle`` is the one whose reading may run code
     format: str = ""
+    #: of what was kept; of what was not about how much it would have been, 0 where nobody knows
     size: int = 0
     sha256: str | None = None
     reason: str | None = None
+    #: where its bytes lie, for the user of an agent of one's own on the same machine
+    path: str | None = None
 
 
 class ResultList(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,3 +36,12 @@ class NewToken(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     info: TokenInfo
+
+
+class RotateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /v1/tokens/{token_id}/rotate``."""
+
+    #: how long the old token works beside the new one, at most
+    overlap_s: float = 86400.0
+    #: null: as long as the old one was made for
+    expires_s: float | None = None

@@ -1,10 +1,13 @@
-"""Calls for admins: draining, what has been used, and deleting what is old."""
+"""Calls for admins: draining, what has been used, deleting what is old, and the database for a backup."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import secrets
 import time
 
-from cluster_agent.errors import BadRequest
+from cluster_agent.errors import BadRequest, Forbidden
 from cluster_agent.jobs.drain import Drain
 from cluster_agent.jobs.usage import usage as usage_of
 from cluster_agent.protocol import DrainRequest, GcReport, GcRequest, Info, UsageReport
@@ -12,6 +15,7 @@ from cluster_agent.server.call import Call
 from cluster_agent.server.info import info
 
 _MONTH_S = 30 * 86400.0
+_CHUNK = 2**20
 
 
 async def drain(call: Call) -> Info:
@@ -19,6 +23,7 @@ async def drain(call: Call) -> Info:
     body = call.json(DrainRequest)
     if body.until_at is not None and body.until_at <= time.time():
         raise BadRequest("until_at has passed", field="until_at")
+    call.note(until_at=body.until_at)
     await call.agent.dispatcher.drain(Drain(until=body.until_at, message=body.message[:500]))
     return await info(call)
 
@@ -48,4 +53,28 @@ async def usage(call: Call) -> UsageReport:
 
 async def collect(call: Call) -> GcReport:
     """Delete old jobs now, as is done every hour."""
-    return await call.agent.retention.tidy(dry_run=call.json(GcRequest).dry_run)
+    report = await call.agent.retention.tidy(dry_run=call.json(GcRequest).dry_run)
+    call.note(dry_run=report.dry_run, deleted=report.deleted)
+    return report
+
+
+async def backup(call: Call) -> None:
+    """The database as it is now, as bytes.
+
+    Raises
+    ------
+    Forbidden
+        Elsewhere than on the control socket: it holds the cells of all people.
+    """
+    if not call.on_control_socket:
+        raise Forbidden("a backup is given on the agent's own socket only: cluster-agent backup FILE")
+    copy = call.agent.config.home / f"backup-{secrets.token_hex(8)}.db"
+    try:
+        await call.agent.store.copy_to(copy)
+        with copy.open("rb") as file:
+            copy.unlink()
+            call.start("application/octet-stream", {"Content-Length": str(os.fstat(file.fileno()).st_size)})
+            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+                await call.send(chunk)
+    finally:
+        copy.unlink(missing_ok=True)

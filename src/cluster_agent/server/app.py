@@ -13,8 +13,13 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from cluster_agent.audit import Audit
 from cluster_agent.config import Config
+from cluster_agent.content.blobs import Blobs
 from cluster_agent.content.projects import Projects
+from cluster_agent.environments.interpreters import Interpreters
+from cluster_agent.environments.provision import Provision
+from cluster_agent.jobs.access import Access
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.gpu_use import GpuWatch
 from cluster_agent.jobs.ids import IdSource
@@ -25,11 +30,17 @@ from cluster_agent.jobs.slots import Slots
 from cluster_agent.jobs.store import Store
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
+from cluster_agent.server.attempts import Attempts
 from cluster_agent.server.auth import Keyring
 from cluster_agent.server.call import Route
+from cluster_agent.server.connections import Crowd
 from cluster_agent.server.gate import Endpoint
+from cluster_agent.server.metrics import Meter
 from cluster_agent.server.reading import Reading
 from cluster_agent.storage import Storage
+
+#: What one address may get wrong in a minute.
+_TOKEN_TRIES, _CODE_TRIES = 60, 20
 
 
 @dataclass(kw_only=True)
@@ -47,16 +58,31 @@ class Agent:
     intake: Intake
     retention: Retention
     readers: Readers
+    crowd: Crowd = field(default_factory=Crowd)
     reading: Reading = field(default_factory=Reading)
     keyring: Keyring
+    access: Access
+    audit: Audit
     slots: Slots
     gpu_watch: GpuWatch
     projects: Projects
+    blobs: Blobs
+    interpreters: Interpreters
+    provision: Provision
     watcher: LogWatcher
     routes: Sequence[Route]
     static: dict[str, bytes]
     python_version: str
     survives_restart: bool
+    #: SHA-256 of its certificate, and when that ends; empty and None without TLS
+    certificate_print: bytes = b""
+    certificate_ends_at: float | None = None
+    #: failed tries: tokens, and codes that are exchanged for tokens
+    token_attempts: Attempts = field(default_factory=lambda: Attempts(_TOKEN_TRIES))
+    code_attempts: Attempts = field(default_factory=lambda: Attempts(_CODE_TRIES))
+    meter: Meter = field(default_factory=Meter)
+    #: of this machine
+    host_name: str = field(default_factory=socket.gethostname)
     #: scheme, host and port under which it listens
     own_url: str = ""
     #: monotonic times

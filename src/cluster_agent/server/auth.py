@@ -6,8 +6,10 @@ changes them; the store keeps them across restarts.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import socket
@@ -18,15 +20,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cluster_agent.errors import Conflict, Forbidden, NotFound, Unauthorized
+from cluster_agent.errors import Conflict, Forbidden, NotFound, StorageFault, Unauthorized
 from cluster_agent.home import user_name
-from cluster_agent.jobs.store import Store
+from cluster_agent.jobs.access import Access
 from cluster_agent.protocol import Role, TokenInfo
 
 _RANK: dict[Role, int] = {"viewer": 0, "user": 1, "admin": 2}
 CODE_S = 60.0
 VIEW_TOKEN_S = 12 * 3600.0
 _VIEW_PREFIX = "mlv_"
+#: How often it is kept when tokens were used last.
+_NOTE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +54,8 @@ class _View(msgspec.Struct, frozen=True, kw_only=True):
 
     user: str
     job_id: int
-    expires_at: float
+    #: of a token, Unix seconds
+    expires_at: float = 0.0
     #: the token that it was made with; it ends with that one
     token_id: str
 
@@ -92,6 +97,24 @@ def check_new_user(known: Iterable[TokenInfo], user: str, *, shared_uid: bool) -
         )
 
 
+def rotated(
+    old: TokenInfo, *, now: float, overlap_s: float, expires_s: float | None
+) -> tuple[str, TokenInfo, float]:
+    """A token in place of ``old``, what is told of it, and when the old one ends.
+
+    Raises
+    ------
+    Conflict
+        When ``old`` is not valid any more.
+    """
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+        raise Conflict(f"token {old.token_id} is not valid any more; make a new one for {old.user}")
+    if expires_s is None and old.expires_at is not None:
+        expires_s = old.expires_at - old.created_at
+    token, info = new_token(old.user, old.role, now=now, label=old.label, expires_s=expires_s)
+    return token, info, min(now + overlap_s, old.expires_at or math.inf)
+
+
 class Keyring:
     """The tokens of this agent, and the codes and tokens of its history page.
 
@@ -99,18 +122,24 @@ class Keyring:
     """
 
     def __init__(
-        self, store: Store, tokens: list[tuple[str, TokenInfo]], *, shared_uid: bool, secret: str
+        self, access: Access, tokens: list[tuple[str, TokenInfo]], *, shared_uid: bool, secret: str
     ) -> None:
-        self._store = store
+        self._access = access
         self._tokens = dict(tokens)
+        #: when tokens were used last, as far as it is not on disk yet
+        self._used: dict[str, float] = {}
         self._shared_uid = shared_uid
         self._secret = secret.encode()
-        self._codes: dict[str, _View] = {}
+        #: with the moment, in monotonic seconds, until which they can be used
+        self._codes: dict[str, tuple[_View, float]] = {}
 
     @property
     def infos(self) -> list[TokenInfo]:
         """What is told of each token, oldest first."""
-        return list(self._tokens.values())
+        return [
+            msgspec.structs.replace(info, last_used_at=self._used.get(info.token_id, info.last_used_at))
+            for info in self._tokens.values()
+        ]
 
     @property
     def shared(self) -> bool:
@@ -133,37 +162,100 @@ class Keyring:
         if info is None:
             raise Unauthorized("this token is not known here; ask whoever runs this agent for one")
         _check_valid(info)
-        self._tokens[key] = msgspec.structs.replace(info, last_used_at=time.time())
+        self._used[info.token_id] = time.time()
         return Caller(user=info.user, role=info.role, token_id=info.token_id)
+
+    def check_new_user(self, user: str) -> None:
+        """Refuse a second person, as :func:`check_new_user` does."""
+        check_new_user(self._tokens.values(), user, shared_uid=self._shared_uid)
 
     async def create(
         self, user: str, role: Role, *, label: str = "", expires_s: float | None = None
     ) -> tuple[str, TokenInfo]:
         """A new token, told this once."""
-        check_new_user(self.infos, user, shared_uid=self._shared_uid)
+        self.check_new_user(user)
         token, info = new_token(user, role, now=time.time(), label=label, expires_s=expires_s)
-        await self._store.add_token(digest(token), info)
+        await self._access.add_token(digest(token), info)
         self._tokens[digest(token)] = info
+        return token, info
+
+    async def redeem_invite(self, sha256: str, label: str) -> tuple[str, TokenInfo]:
+        """A new token for the invite with this hash, which is used up.
+
+        Raises
+        ------
+        Forbidden
+            With the reason why it cannot be used.
+        """
+        now = time.time()
+        invite = await self._access.invite(sha256, now)
+        self.check_new_user(invite.user)
+        token, info = new_token(
+            invite.user, invite.role, now=now, label=invite.label or label, expires_s=invite.token_expires_s
+        )
+        await self._access.redeem(sha256, digest(token), info)
+        self._tokens[digest(token)] = info
+        return token, info
+
+    async def rotate(
+        self, token_id: str, *, overlap_s: float, expires_s: float | None
+    ) -> tuple[str, TokenInfo]:
+        """A new token like another, which ends ``overlap_s`` from now.
+
+        It is valid for ``expires_s``, or as long as the old one was made for.
+
+        Raises
+        ------
+        Conflict
+            When the old one is not valid any more.
+        """
+        key, old = self._find(token_id)
+        now = time.time()
+        token, info, ends_at = rotated(old, now=now, overlap_s=overlap_s, expires_s=expires_s)
+        await self._access.replace_token(digest(token), info, token_id, ends_at)
+        self._tokens[digest(token)] = info
+        self._tokens[key] = msgspec.structs.replace(old, expires_at=ends_at)
         return token, info
 
     async def revoke(self, token_id: str) -> TokenInfo:
         """Make a token invalid from now on."""
+        key, info = self._find(token_id)
+        now = time.time()
+        await self._access.revoke_token(token_id, now)
+        self._tokens[key] = msgspec.structs.replace(info, revoked_at=info.revoked_at or now)
+        return self._tokens[key]
+
+    def _find(self, token_id: str) -> tuple[str, TokenInfo]:
         for key, info in self._tokens.items():
             if info.token_id == token_id:
-                now = time.time()
-                await self._store.revoke_token(token_id, now)
-                self._tokens[key] = msgspec.structs.replace(info, revoked_at=info.revoked_at or now)
-                return self._tokens[key]
-        raise NotFound(f"there is no token {token_id}")
+                return key, info
+        raise NotFound(f"there is no token {token_id[:40]}")
+
+    async def note_uses(self) -> None:
+        """Keep on disk when tokens were used last."""
+        used, self._used = self._used, {}
+        for key, info in self._tokens.items():
+            if info.token_id in used:
+                self._tokens[key] = msgspec.structs.replace(info, last_used_at=used[info.token_id])
+        try:
+            if used:
+                await self._access.note_uses(used)
+        except StorageFault:
+            self._used = used | self._used
+
+    async def watch(self) -> None:
+        """Note uses for ever, now and then."""
+        while True:
+            await asyncio.sleep(_NOTE_S)
+            await self.note_uses()
 
     def make_code(self, caller: Caller, job_id: int) -> str:
         """A code that opens the history page of one job, once, within a minute."""
-        now = time.time()
-        self._codes = {key: view for key, view in self._codes.items() if view.expires_at > now}
+        now = time.monotonic()
+        self._codes = {key: made for key, made in self._codes.items() if made[1] > now}
         code = secrets.token_urlsafe(24)
-        self._codes[digest(code)] = _View(
-            user=caller.user, job_id=job_id, expires_at=now + CODE_S, token_id=caller.token_id
-        )
+        view = _View(user=caller.user, job_id=job_id, token_id=caller.token_id)
+        self._codes[digest(code)] = view, now + CODE_S
         return code
 
     def redeem(self, code: str) -> tuple[str, int]:
@@ -174,8 +266,8 @@ class Keyring:
         Forbidden
             When the code is unknown, used or older than a minute.
         """
-        view = self._codes.pop(digest(code), None)
-        if view is None or view.expires_at <= time.time():
+        view, until = self._codes.pop(digest(code), (None, 0.0))
+        if view is None or until <= time.monotonic():
             raise Forbidden("this link was used already or is older than a minute; make a new one")
         view = msgspec.structs.replace(view, expires_at=time.time() + VIEW_TOKEN_S)
         claim = msgspec.json.encode(view).hex()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 #: A reader that takes nothing for so long is cut off.
 SEND_S = 60.0
+_SINK_BYTES = 2**20
 #: So much of a body has so long to come in.
 _BODY_PART_BYTES, _BODY_PART_S = 65536, 30.0
 
@@ -85,10 +86,14 @@ class Route:
     summary: str
     #: whether a token of the history page may use it, for its own job
     view: bool = False
+    #: what it does, as the audit log calls it; empty for what only reads
+    act: str = ""
+    #: open to everybody and takes a secret, so failures are limited
+    guarded: bool = False
     #: type of a JSON body
     takes: type[msgspec.Struct] | None = None
-    #: for a body that is not JSON: opens what it is written to
-    sink: Callable[[Call], Awaitable[Sink]] | None = None
+    #: for a body that is not JSON: opens what it is written to; None when this request has no body
+    sink: Callable[[Call], Awaitable[Sink | None]] | None = None
     max_body: int = 0
     #: type of the JSON reply, or the content type of another
     gives: type[msgspec.Struct] | str | None = None
@@ -113,9 +118,16 @@ class Call:
         self.args = args
         self.headers = handler.request.headers
         self.sink: Sink | None = None
+        #: whether it came over the agent's Unix socket: then the caller is the agent's own user
+        self.on_control_socket = agent.on_control_socket(handler.request)
+        #: what the audit log is told of this act beside who and when
+        self.facts: dict[str, str | int | float | bool | None] = {}
         self._handler = handler
         self._caller = caller
         self._body = bytearray()
+        #: parts of a body on their way to the sink
+        self._held: list[bytes] = []
+        self._held_bytes = 0
 
     @property
     def caller(self) -> Caller:
@@ -127,6 +139,10 @@ class Call:
     def job_id(self) -> int:
         """The ``{job_id}`` of the path."""
         return int(self.args["job_id"])
+
+    def note(self, **facts: str | int | float | bool | None) -> None:
+        """Tell the audit log more of this act: never what people typed, nor a secret."""
+        self.facts |= facts
 
     def as_caller(self, caller: Caller) -> Call:
         """The same call, made by somebody who was identified on an open route."""
@@ -182,11 +198,21 @@ class Call:
     async def take(self, chunk: bytes, limit: int) -> None:
         """Collect a part of the body, or hand it to the sink."""
         if self.sink is not None:
-            await asyncio.to_thread(self.sink.write, chunk)
+            self._held.append(chunk)
+            self._held_bytes += len(chunk)
+            if self._held_bytes >= _SINK_BYTES:
+                await self.pass_on()
             return
         self._body += chunk
         if len(self._body) > limit:
             raise TooLarge(f"the body is larger than {limit} bytes, which is what this address takes")
+
+    async def pass_on(self) -> None:
+        """Hand to the sink what was collected for it: a thread is asked once for many small parts."""
+        if self._held and self.sink is not None:
+            data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+            self._held, self._held_bytes = [], 0
+            await asyncio.to_thread(self.sink.write, data)
 
     def abort(self) -> None:
         """Forget a body that will not be completed."""

@@ -1,10 +1,12 @@
-"""The web server with bounds: how many connections there are, in all and of one address, and how long a dead one lasts."""
+"""Bounds of the web server: connections in all and of one address, requests of one person, how long a dead one lasts."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -27,6 +29,37 @@ _OPTIONS = (
 #: Who is refused may take so long to read why; beyond this number of them nobody is told.
 _TOLD_S = 2.0
 _MAX_TOLD = 100
+
+
+class Crowd:
+    """Who has how many requests under way, so that one person's followers leave room for those of others."""
+
+    def __init__(self) -> None:
+        #: how many one person may have; set when the agent begins to listen
+        self.most_of_one = 0
+        self._under_way: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, user: str) -> Iterator[None]:
+        """Counts a request of ``user`` while the block runs.
+
+        Raises
+        ------
+        TooBusy
+            When that is one too many.
+        """
+        if self._under_way[user] >= self.most_of_one:
+            raise TooBusy(
+                f"{user} has {self.most_of_one} requests under way, such as logs that are followed, which is the"
+                " limit for one person (setting max_connections)"
+            )
+        self._under_way[user] += 1
+        try:
+            yield
+        finally:
+            self._under_way[user] -= 1
+            if not self._under_way[user]:
+                del self._under_way[user]
 
 
 class BoundedServer(HTTPServer):

@@ -61,6 +61,7 @@ async def write(call: Call) -> FileEntry:
 async def delete(call: Call) -> Reply:
     """Delete a file, an empty folder, or with ``recursive=1`` a folder with all that it holds."""
     project, path = call.args["project"], call.args["path"]
+    call.note(project=project[:100], path=path[:500])
     await asyncio.to_thread(call.agent.projects.delete, project, path, recursive=call.flag("recursive"))
     return Reply(status=204)
 

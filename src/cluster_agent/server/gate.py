@@ -6,10 +6,12 @@ declares gets no further.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tornado.iostream import StreamClosedError
@@ -23,6 +25,7 @@ from cluster_agent.errors import (
     NotFound,
     ServerFault,
     TooLarge,
+    TooManyTries,
     Unauthorized,
     WrongMethod,
 )
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _JSON = "application/json"
+#: A token that ends while a request lasts ends that too, within this time.
+_LOOK_AGAIN_S = 15.0
 
 
 @stream_request_body
@@ -46,7 +51,9 @@ class Endpoint(RequestHandler):
         self._agent = agent
         self._routes = routes
         self._call: Call | None = None
+        self._caller: Caller | None = None
         self._patience: Patience | None = None
+        self._leash: asyncio.TimerHandle | None = None
 
     def set_default_headers(self) -> None:
         """Headers of every reply."""
@@ -74,11 +81,13 @@ class Endpoint(RequestHandler):
         self._agent.touch()
         self._check_host()
         route = self._routes.get(self.request.method or "")
-        caller = self._identify(route)
+        caller = self._caller = self._identify(route)
         if route is None:
             if not self._routes:
                 raise NotFound(f"there is nothing at {self.request.path[:200]}")
             raise WrongMethod(f"{self.request.path[:200]} takes {', '.join(self._routes)}")
+        if route.guarded:
+            self._agent.code_attempts.check(self._address)
         self._call = Call(self._agent, self, self.path_kwargs, caller)
         self._check_body(route)
         if route.sink is not None:
@@ -104,13 +113,15 @@ class Endpoint(RequestHandler):
             await self._pass_gate()
         if self._call is None:
             return  # answered while its body came in
+        await self._call.pass_on()
         route = self._routes[self.request.method or ""]
         job_id = int(self.path_kwargs.get("job_id") or 0)
         try:
-            with self._agent.readers.reading(job_id):
+            with self._agent.readers.reading(job_id), self._room():
                 result = await route.call(self._call)
         except StreamClosedError:
             return
+        self._record("ok")
         if result is None:
             return
         reply = result if isinstance(result, Reply) else Reply(value=result, status=route.status)
@@ -121,21 +132,68 @@ class Endpoint(RequestHandler):
             self.set_header("Content-Type", _JSON)
             self.write(encode(reply.value))
 
+    def _room(self) -> AbstractContextManager[None]:
+        """One more request of the caller; ops on the control socket are not counted."""
+        if self._caller is None or self._agent.on_control_socket(self.request):
+            return nullcontext()
+        return self._agent.crowd.one_more(self._caller.user)
+
     get = post = put = delete = head = patch = options = _answer
 
     def on_connection_close(self) -> None:
         """The other side is gone: a body that was coming in will not be completed."""
-        if self._patience is not None:
-            self._patience.end()
+        self._let_go()
         self._abort_sink()
         super().on_connection_close()
 
     def on_finish(self) -> None:
-        """Let go of a body that was not taken to its end."""
-        if self._patience is not None:
-            self._patience.end()
+        """Let go of a body that was not taken to its end, and count the request."""
+        self._let_go()
         if self.get_status() >= 400:
             self._abort_sink()
+        route = self._routes.get(self.request.method or "")
+        self._agent.meter.count(route, self.get_status(), self.request.request_time())
+        if _log.isEnabledFor(logging.INFO):
+            self._log_request(route)
+
+    def _let_go(self) -> None:
+        if self._patience is not None:
+            self._patience.end()
+        if self._leash is not None:
+            self._leash.cancel()
+
+    def _log_request(self, route: Route | None) -> None:
+        """One line in the agent's log: the route as the table has it, so nothing that a caller wrote."""
+        shown = f"{route.method} {route.path}" if route else "no route"
+        user = self._caller.user if self._caller else "-"
+        took_ms = self.request.request_time() * 1000
+        facts = {"route": shown, "status": self.get_status(), "user": user, "from": self._address}
+        _log.info(
+            "%s %d %s from %s, %.1f ms", shown, self.get_status(), user, self._address, took_ms,
+            extra={"facts": facts | {"ms": round(took_ms, 1)}},
+        )  # fmt: skip
+
+    def _record(self, outcome: str) -> None:
+        """Tell the audit log of an act."""
+        route = self._routes.get(self.request.method or "")
+        if route is None or not route.act:
+            return
+        who = {"user": self._caller.user, "role": self._caller.role} if self._caller else {}
+        if self._caller is not None and self._caller.token_id:
+            who["by_token"] = self._caller.token_id
+        job_id = self.path_kwargs.get("job_id")
+        about = {"job_id": int(job_id)} if job_id else {}
+        more = self._call.facts if self._call is not None else {}
+        self._agent.audit.note(
+            route.act, **{**who, "from": self._address, **about, **more, "outcome": outcome}
+        )
+
+    @property
+    def _address(self) -> str:
+        """Where the request comes from."""
+        if self._agent.on_control_socket(self.request):
+            return "socket"
+        return self.request.remote_ip or "-"
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """The one place where errors become replies."""
@@ -146,8 +204,15 @@ class Endpoint(RequestHandler):
             error = BadRequest(error.log_message or "the request is not well formed")
         if not isinstance(error, AgentError):
             error = ServerFault()
+        route = self._routes.get(self.request.method or "")
+        if route is not None and route.guarded and not isinstance(error, TooManyTries):
+            self._agent.code_attempts.failed(self._address)
+        if self._caller is not None or self._call is not None:
+            self._record(error.code)
         self.set_status(error.http_status)
         self.set_header("Content-Type", _JSON)
+        if isinstance(error, TooManyTries):
+            self.set_header("Retry-After", "60")
         if isinstance(error, Unauthorized):
             self.set_header("WWW-Authenticate", "Bearer")
         if isinstance(error, WrongMethod):
@@ -189,13 +254,36 @@ class Endpoint(RequestHandler):
         kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise Unauthorized()
-        caller = self._agent.keyring.identify(token.strip())
+        caller = self._caller = self._known(token.strip())
         if route is not None and route.role is not None:
             if caller.job_id is not None:
                 self._check_view(route, caller)
             elif not caller.may(route.role):
                 raise Forbidden(f"this needs the role {route.role}; this token has {caller.role}")
         return caller
+
+    def _known(self, token: str) -> Caller:
+        """Whose token it is; it is looked at again while the request lasts, so that its end ends a stream."""
+        attempts = self._agent.token_attempts
+        try:
+            caller = self._agent.keyring.identify(token)
+        except Unauthorized:
+            attempts.check(self._address)
+            attempts.failed(self._address)
+            raise
+        self._look_again(token)
+        return caller
+
+    def _look_again(self, token: str) -> None:
+        def look() -> None:
+            try:
+                self._agent.keyring.identify(token)
+            except Unauthorized:
+                self.request.connection.stream.close()  # type: ignore[union-attr]
+            else:
+                self._look_again(token)
+
+        self._leash = asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, look)
 
     def _check_view(self, route: Route, caller: Caller) -> None:
         if not route.view or self.path_kwargs.get("job_id") not in {None, str(caller.job_id)}:

@@ -16,7 +16,7 @@ from cluster_agent.server.call import Call
 if TYPE_CHECKING:
     from cluster_agent.server.app import Agent
 
-CAPABILITIES = ["extend", "files", "idempotency", "project-files", "tail", "view-code"]
+CAPABILITIES = ["blobs", "extend", "files", "idempotency", "invites", "project-files", "tail", "view-code"]
 
 
 async def health(call: Call) -> Health:
@@ -53,8 +53,9 @@ async def info(call: Call) -> Info:
         queued=agent.dispatcher.waiting,
         python=agent.policy.python,
         python_version=agent.python_version or platform.python_version(),
+        runtimes=agent.interpreters.describe(),
         projects=agent.projects.describe(),
-        capabilities=CAPABILITIES,
+        capabilities=_capabilities(agent),
         durability="full",
         isolation="process",
         shared=agent.keyring.shared,
@@ -64,11 +65,16 @@ async def info(call: Call) -> Info:
         drain_until=drain.until if drain else None,
         drain_message=drain.message if drain else "",
         kept_bytes=agent.retention.kept_bytes,
-        disk_free_bytes=await asyncio.to_thread(_free_bytes, agent.config.home),
+        disk_free_bytes=await asyncio.to_thread(free_bytes, agent.config.home),
+        blob_folder=agent.blobs.open_folder(call.caller.user) if call.on_control_socket else "",
         remark=_remark(agent),
         contact=agent.config.contact,
         uptime_s=time.monotonic() - agent.started,
     )
+
+
+def _capabilities(agent: Agent) -> list[str]:
+    return sorted([*CAPABILITIES, "packages"]) if agent.provision.uv() else CAPABILITIES
 
 
 def _remark(agent: Agent) -> str:
@@ -78,7 +84,8 @@ def _remark(agent: Agent) -> str:
     return "; ".join(part for part in told if part)
 
 
-def _free_bytes(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of ``folder``; 0 where nobody can tell."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:

@@ -76,6 +76,7 @@ def told(call: Call, record: JobRecord, *, with_source: bool = False) -> Job:
         base_url=agent.base_url(call.headers.get("Host", "")),
         agent_id=agent.agent_id,
         place=agent.dispatcher.place(record.job_id) if record.state is State.QUEUED else None,
+        deadline_at=agent.dispatcher.deadline(record.job_id),
         with_source=with_source,
     )
 
@@ -85,6 +86,7 @@ async def submit(call: Call) -> Reply:
     body = call.json(Submit)
     key = call.headers.get("Idempotency-Key")
     record, new = await call.agent.intake.submit(body, user=call.caller.user, role=call.caller.role, key=key)
+    call.note(job_id=record.job_id, new=new)
     headers = {"Location": f"/v1/jobs/{record.job_id}"}
     return Reply(value=told(call, record), status=201 if new else 200, headers=headers)
 

@@ -43,6 +43,7 @@ def listening(agent: Agent, home: Home) -> Iterator[None]:
         chunk_size=2**20,
         xheaders=False,
     )
+    agent.crowd.most_of_one = max(1, most * 3 // 8)
     sockets = _bind(agent.config, home)
     web.add_sockets(sockets)
     port = sockets[0].getsockname()[1]

@@ -26,6 +26,11 @@ class Reading:
         """What ``read`` makes of ``values``, in a thread for readers; it must be short."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, read, *values)
 
+    @property
+    def followers(self) -> int:
+        """How many logs are being sent at present."""
+        return self._followers
+
     @contextmanager
     def following(self) -> Iterator[None]:
         """One more holds a part of a log while the block runs."""

@@ -6,7 +6,21 @@ import math
 
 from cluster_agent import protocol
 from cluster_agent.protocol import MAX_BODY_BYTES
-from cluster_agent.server import admin, events, files, history, info, jobs, openapi, results, tokens
+from cluster_agent.server import (
+    admin,
+    blobs,
+    environments,
+    events,
+    files,
+    history,
+    info,
+    invites,
+    jobs,
+    metrics,
+    openapi,
+    results,
+    tokens,
+)
 from cluster_agent.server.call import Route
 
 _SMALL = 65536
@@ -40,15 +54,56 @@ ROUTES: list[Route] = [
         summary="Who this agent is, what it has and what of it is free",
     ),
     Route(
+        method="GET",
+        path="/v1/packages",
+        call=environments.packages,
+        role="viewer",
+        gives=protocol.Packages,
+        summary="What a job finds in an interpreter of this box",
+        query={
+            "runtime": "name of a runtime; the agent's default Python unless told",
+            "python": "path of an interpreter; taken by an agent of one's own",
+        },
+    ),
+    Route(
+        method="POST",
+        path="/v1/locks",
+        call=environments.make_lock,
+        act="make-lock",
+        role="user",
+        takes=protocol.LockRequest,
+        max_body=2**18,
+        gives=protocol.MadeLock,
+        summary="Choose the versions that a job with these packages would get now",
+    ),
+    Route(
         method="POST",
         path="/v1/jobs",
         call=jobs.submit,
+        act="submit",
         role="user",
         takes=protocol.Submit,
         max_body=MAX_BODY_BYTES,
         gives=protocol.Job,
         status=201,
         summary="Submit a job; with an Idempotency-Key as often as needed",
+    ),
+    Route(
+        method="HEAD",
+        path="/v1/blobs/{sha256}",
+        call=blobs.look,
+        role="user",
+        summary="Whether a blob of the caller's is here; keeps it for another 24 h",
+    ),
+    Route(
+        method="PUT",
+        path="/v1/blobs/{sha256}",
+        call=blobs.put,
+        role="user",
+        sink=blobs.open_upload,
+        max_body=2**40,
+        gives=protocol.Blob,
+        summary="Send a file or value that a submit will name; kept for 24 h and with jobs that name it",
     ),
     Route(
         method="GET",
@@ -81,6 +136,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/jobs/{job_id}/cancel",
         call=jobs.cancel,
+        act="cancel",
         role="user",
         takes=jobs.CancelRequest,
         max_body=_SMALL,
@@ -91,6 +147,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/jobs/{job_id}/extend",
         call=jobs.extend,
+        act="extend",
         role="user",
         takes=jobs.ExtendRequest,
         max_body=_SMALL,
@@ -101,6 +158,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/jobs/{job_id}/move",
         call=jobs.move,
+        act="move",
         role="admin",
         takes=protocol.MoveRequest,
         max_body=_SMALL,
@@ -164,7 +222,7 @@ ROUTES: list[Route] = [
         role="viewer",
         view=True,
         gives=protocol.ResultList,
-        summary="Variables that the job was asked to keep: how each can be had, or why not",
+        summary="Variables that the job has kept: how each can be had, or why not",
     ),
     Route(
         method="GET",
@@ -176,9 +234,19 @@ ROUTES: list[Route] = [
         summary="The value of one of them, in its own format; honours Range",
     ),
     Route(
+        method="GET",
+        path="/v1/jobs/{job_id}/lock",
+        call=environments.read_lock,
+        role="viewer",
+        view=True,
+        gives="text/plain",
+        summary="Exactly which packages were installed for the job: a requirements file with hashes",
+    ),
+    Route(
         method="POST",
         path="/v1/jobs/{job_id}/view-code",
         call=jobs.make_view_code,
+        act="make-link",
         role="viewer",
         gives=protocol.ViewCode,
         max_body=_SMALL,
@@ -189,6 +257,7 @@ ROUTES: list[Route] = [
         path="/v1/view-token",
         call=jobs.redeem_view_code,
         role=None,
+        guarded=True,
         takes=protocol.ViewRequest,
         max_body=_SMALL,
         gives=protocol.ViewToken,
@@ -198,6 +267,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/drain",
         call=admin.drain,
+        act="drain",
         role="admin",
         takes=protocol.DrainRequest,
         max_body=_SMALL,
@@ -208,6 +278,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/resume",
         call=admin.resume,
+        act="resume",
         role="admin",
         max_body=_SMALL,
         gives=protocol.Info,
@@ -226,6 +297,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/gc",
         call=admin.collect,
+        act="gc",
         role="admin",
         takes=protocol.GcRequest,
         max_body=_SMALL,
@@ -244,6 +316,7 @@ ROUTES: list[Route] = [
         method="POST",
         path="/v1/tokens",
         call=tokens.create_token,
+        act="create-token",
         role="admin",
         takes=protocol.TokenCreate,
         max_body=_SMALL,
@@ -255,9 +328,81 @@ ROUTES: list[Route] = [
         method="DELETE",
         path="/v1/tokens/{token_id}",
         call=tokens.revoke_token,
+        act="revoke-token",
         role="admin",
         gives=protocol.TokenInfo,
         summary="Revoke a token",
+    ),
+    Route(
+        method="POST",
+        path="/v1/tokens/{token_id}/rotate",
+        call=tokens.rotate_token,
+        act="rotate-token",
+        role="admin",
+        takes=protocol.RotateRequest,
+        max_body=_SMALL,
+        gives=protocol.NewToken,
+        status=201,
+        summary="Create a token in place of another, which goes on working for a while",
+    ),
+    Route(
+        method="GET",
+        path="/v1/invites",
+        call=invites.list_all,
+        role="admin",
+        gives=protocol.InviteList,
+        summary="List invites, without their codes",
+    ),
+    Route(
+        method="POST",
+        path="/v1/invites",
+        call=invites.create,
+        act="invite",
+        role="admin",
+        takes=protocol.InviteCreate,
+        max_body=_SMALL,
+        gives=protocol.NewInvite,
+        status=201,
+        summary="Invite somebody: one use, within 24 h",
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/invites/{invite_id}",
+        call=invites.revoke,
+        act="revoke-invite",
+        role="admin",
+        gives=protocol.InviteInfo,
+        summary="Revoke an invite that nobody has used",
+    ),
+    Route(
+        method="POST",
+        path="/v1/redeem",
+        call=invites.redeem,
+        act="redeem-invite",
+        role=None,
+        guarded=True,
+        takes=protocol.RedeemRequest,
+        max_body=_SMALL,
+        gives=protocol.NewToken,
+        status=201,
+        summary="Exchange the code of an invite for a token",
+    ),
+    Route(
+        method="GET",
+        path="/v1/backup",
+        call=admin.backup,
+        act="backup",
+        role="admin",
+        gives=_BINARY,
+        summary="The database as it is now; on the agent's own socket only",
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        call=metrics.metrics,
+        role="viewer",
+        gives=metrics.TEXT,
+        summary="Counts and gauges for Prometheus",
     ),
     Route(
         method="GET",
@@ -289,6 +434,7 @@ ROUTES: list[Route] = [
         method="DELETE",
         path=_FILE,
         call=files.delete,
+        act="delete-file",
         role="user",
         status=204,
         summary="Delete a file or folder",
@@ -335,8 +481,12 @@ def check_table(routes: list[Route]) -> None:
         if name in seen:
             raise ValueError(f"{name} is declared twice")
         seen.add(name)
-        if route.path.startswith("/v1/") and route.role is None and route.takes is not protocol.ViewRequest:
+        if route.path.startswith("/v1/") and route.role is None and not route.guarded:
             raise ValueError(f"{name} has no role")
+        if route.guarded and route.role is not None:
+            raise ValueError(f"{name} has a role, so it is not open")
+        if route.method in {"POST", "DELETE"} and route.role is not None and not route.act:
+            raise ValueError(f"{name} changes something, and the audit log has no word for it")
         if (route.takes or route.sink) and not 0 < route.max_body < math.inf:
             raise ValueError(f"{name} takes a body and declares no limit for it")
         if route.view and route.role != "viewer":
