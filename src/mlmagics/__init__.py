@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlmagics.api import cancel as cancel
     from mlmagics.api import jobs as jobs
     from mlmagics.api import logs as logs
+    from mlmagics.api import plan as plan
     from mlmagics.api import submit as submit
     from mlmagics.api import wait as wait
     from mlmagics_job.metrics import log as log
@@ -34,6 +35,7 @@ __all__ = [
     "load_ipython_extension",
     "log",
     "logs",
+    "plan",
     "project",
     "submit",
     "unload_ipython_extension",
@@ -42,7 +44,7 @@ __all__ = [
 
 # Imported on first use: a job's interpreter, a terminal's start and `%load_ext` need none of it at once.
 _ELSEWHERE = {
-    **dict.fromkeys(("Job", "attachments", "cancel", "jobs", "logs", "submit", "wait"), "mlmagics.api"),
+    **dict.fromkeys(("Job", "attachments", "cancel", "jobs", "logs", "plan", "submit", "wait"), "mlmagics.api"),
     "log": "mlmagics_job.metrics",
 }
 

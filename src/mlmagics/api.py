@@ -6,16 +6,33 @@ import time
 from collections.abc import Iterable
 
 from cluster_agent.protocol import State
+from mlmagics.cluster import attaching, checking, overview
 from mlmagics.cluster.overview import AttachmentRow as AttachmentRow
 from mlmagics.cluster.overview import JobTable as JobTable
-from mlmagics.cluster.overview import attachments as attachments
 from mlmagics.cluster.overview import jobs as jobs
 from mlmagics.cluster.session import Session, current
 from mlmagics.errors import JobFailed
 from mlmagics.job.feed import Feed as Feed
 from mlmagics.job.handle import Job as Job
 from mlmagics.job.references import find as find
+from mlmagics.job.submitting import plan as plan
 from mlmagics.job.submitting import submit as submit
+
+
+class Attachments:
+    """``attachments()`` tells how all attached clusters do; its methods do what the verbs of the magic do."""
+
+    add = staticmethod(attaching.add)
+    remove = staticmethod(attaching.remove)
+    alias = staticmethod(attaching.alias)
+    check = staticmethod(checking.check)
+
+    def __call__(self, *, on: str | None = None, session: Session | None = None) -> list[AttachmentRow]:
+        """All attached clusters, or the one called ``on``, asked at once."""
+        return overview.attachments(on=on, session=session)
+
+
+attachments = Attachments()
 
 
 def logs(ref: str | int | Job | None = None, *, url: str | None = None) -> str:

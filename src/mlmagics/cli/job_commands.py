@@ -8,15 +8,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cluster_agent.protocol import ACTIVE, DONE
+from cluster_agent.protocol import ACTIVE, DONE, ResultEntry
 from cluster_agent.units import format_duration
 from mlmagics import api
 from mlmagics.cli.terminal import out, out_json, out_table, tell
 from mlmagics.cluster.session import current
 from mlmagics.display.live import ended_line
 from mlmagics.display.tables import jobs_table
-from mlmagics.job.download import copy_files
+from mlmagics.job.download import copy_files, save_result
 from mlmagics.job.handle import Job
+from mlmagics.job.results import entry_of
 from mlmagics.magics.fetching import kept_table, no_files, nothing_kept
 from mlmagics.magics.listing import asked_for, jobs_parser, nothing
 from mlmagics.magics.options import duration
@@ -97,20 +98,30 @@ def fetch(given: Sequence[str]) -> int:
     """``mlmagics fetch``: what a job has kept, and the files that it left."""
     parser = LineParser(
         "mlmagics fetch",
-        "List what a job has kept, or copy files of its working folder here.",
+        "List what a job has kept, print or save results, or copy files of its working folder here.",
         examples=(
             "mlmagics fetch gpu-box/42                       what there is",
+            "mlmagics fetch gpu-box/42 rmse model            results: JSON is printed, others saved",
             "mlmagics fetch gpu-box/42 --files               all files, to here",
             "mlmagics fetch gpu-box/42 report.txt --files d  one of them, to d",
         ),
     )
     parser.add_argument("job", metavar="JOB", help="gpu-box/42")
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="only these files and folders")
+    parser.add_argument("paths", nargs="*", metavar="NAME", help="results, or files and folders")
     parser.add_argument("--files", nargs="?", const=".", metavar="DIR", help="copy files to DIR, or here")
     parser.add_argument("--overwrite", action="store_true", help="replace other files of the same names")
     found = parser.read(given)
     folder = found.files or ("." if found.paths or found.overwrite else None)
     job = api.find(found.job)
+    if found.paths:
+        kept = {entry.name: entry for entry in job.results()}
+        for name in [name for name in found.paths if name in kept]:
+            _show_or_save(
+                job, entry_of([kept[name]], name, job.ref), folder or ".", overwrite=found.overwrite
+            )
+        found.paths = [name for name in found.paths if name not in kept]
+        if not found.paths:
+            return 0
     if folder is not None:
         copied = copy_files(job, folder, found.paths or None, overwrite=found.overwrite)
         for file in copied:
@@ -126,6 +137,13 @@ def fetch(given: Sequence[str]) -> int:
     if files:
         tell(f"To copy the files here: mlmagics fetch {job.ref} --files")
     return 0
+
+
+def _show_or_save(job: Job, entry: ResultEntry, folder: str, *, overwrite: bool) -> None:
+    if entry.format in ("json", "tagged"):
+        out(job.result_bytes(entry.name).decode())
+        return
+    out(save_result(job, entry, folder, overwrite=overwrite).line)
 
 
 def open_page(given: Sequence[str]) -> int:

@@ -19,7 +19,6 @@ from mlmagics.display.live import ended_line
 from mlmagics.display.watch import StoppedWatching
 from mlmagics.errors import BadValue
 from mlmagics.job.handle import Job
-from mlmagics.job.preflight import check_source, newer_python
 from mlmagics.job.submitting import sending
 from mlmagics.magics.again import resubmit_parser, sent_again
 from mlmagics.magics.cells import resources_line
@@ -27,6 +26,7 @@ from mlmagics.magics.config import defaults_of
 from mlmagics.magics.logs import last_lines, save
 from mlmagics.magics.options import CellOptions, add_job_options, chosen, options_of
 from mlmagics.magics.words import LineParser
+from mlmagics.preflight.syntax import check_source, newer_python
 
 
 def run(given: Sequence[str]) -> int:
@@ -64,7 +64,10 @@ def run(given: Sequence[str]) -> int:
             timeout=options.timeout_s,
             grace=options.grace_s,
             priority=options.priority,
+            packages=options.packages,
+            runtime=options.runtime or "",
             env=options.env,
+            params=options.params,
             check=options.check,
         )
     return _show(job, options)

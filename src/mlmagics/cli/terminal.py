@@ -14,7 +14,8 @@ import msgspec
 
 from cluster_agent.protocol import Event
 from cluster_agent.units import format_size
-from mlmagics.display.escapes import Cleaner, plain, shown_text
+from mlmagics.display.escapes import Cleaner, one_line, plain, shown_text
+from mlmagics.display.holes import hole
 from mlmagics.display.tables import Table
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job, event_text
@@ -75,9 +76,17 @@ def write_events(events: Iterable[Event], cleaners: dict[str, Cleaner] | None = 
         elif event.type == "error":
             text = event_text(event)
             _write_error((shown_text(text) if colours_wanted(sys.stderr) else plain(text)).rstrip("\n"))
+        elif (said := hole(event)) is not None:
+            tell(f"... {said}")
+        elif event.type == "dropped":
+            tell(f"... {one_line(event.message or '') or _beyond(event)}")
         elif event.type == "file":
             sizes[event.path or ""] = event.size or 0
     return sizes
+
+
+def _beyond(event: Event) -> str:
+    return f"{format_size(event.count or 0)} of {event.stream} are in no log"
 
 
 def _write_output(event: Event, cleaners: dict[str, Cleaner]) -> None:

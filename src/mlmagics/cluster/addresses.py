@@ -6,6 +6,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from cluster_agent.protocol import InviteCode
 from mlmagics.errors import BadValue
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -25,11 +26,7 @@ def agent_url(text: str, *, insecure: bool = False) -> str:
         raise BadValue("ssh:// attachments are not there yet: use the agent's https:// address", field="url")
     parts = _split(text)
     if parts.fragment:
-        raise BadValue(
-            "invites (URL#CODE) are not there yet: leave out what follows #, and give a token "
-            "with --token-file or --token-env",
-            field="url",
-        )
+        raise BadValue("an agent's address ends before #: write only https://HOST:PORT", field="url")
     if "@" in parts.netloc:
         raise BadValue("a user or password does not belong in the address: give a token instead", field="url")
     if parts.query:
@@ -42,6 +39,27 @@ def agent_url(text: str, *, insecure: bool = False) -> str:
             field="url",
         )
     return base
+
+
+def split_invite(text: str) -> tuple[str, InviteCode | None]:
+    """The address in ``text``, and the code of the invite when it is one.
+
+    Raises
+    ------
+    BadValue
+        When what follows ``#`` is no code of an invite, or not all of one.
+    """
+    address, mark, code = text.strip().strip("<>`").partition("#")
+    if not mark:
+        return text, None
+    if not code:
+        raise BadValue(
+            "the invite is cut off: nothing follows its #; paste the whole line as it was sent", field="url"
+        )
+    try:
+        return address, InviteCode.parse(code)
+    except ValueError as error:
+        raise BadValue(str(error), field="url") from None
 
 
 def history_url(text: str) -> tuple[str, int]:

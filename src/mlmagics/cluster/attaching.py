@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
-from cluster_agent.client import AgentClient
-from cluster_agent.protocol import PROTOCOL_VERSION, Info
-from mlmagics.cluster.addresses import agent_url
+from mlmagics.cluster.addresses import agent_url, split_invite
+from mlmagics.cluster.attached import ask_agent, check_agent, keep
+from mlmagics.cluster.connecting import client_of
+from mlmagics.cluster.inviting import accept
 from mlmagics.cluster.names import LOCAL, check_name
-from mlmagics.cluster.overview import AttachmentRow, row
-from mlmagics.cluster.probing import first_answer
+from mlmagics.cluster.overview import AttachmentRow
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
 from mlmagics.cluster.tokens import clean_token
-from mlmagics.errors import BadValue, ClusterError, UserError
+from mlmagics.errors import BadValue
 
 
 def add(
@@ -42,7 +40,8 @@ def add(
     name
         What the cluster is called here, so that ``%%NAME`` is its magic.
     url
-        ``https://HOST:PORT``; ``http://`` only to one's own or root's program on this machine, or with
+        ``https://HOST:PORT``, or an invite, ``https://HOST:PORT#CODE``, which brings its own token and
+        certificate. ``http://`` only to one's own or root's program on this machine, or with
         ``insecure``.
     token, token_file, token_env
         The token itself (kept 0600 beside the attachments), or where it is read each time.
@@ -64,7 +63,8 @@ def add(
     known = session.store.all()
     if name not in known:
         check_name(name, taken)
-    base = agent_url(url, insecure=insecure)
+    address, code = split_invite(url)
+    base = agent_url(address, insecure=insecure)
     if sum(given is not None for given in (token, token_file, token_env)) > 1:
         raise BadValue("give the token in one way only: --token-file, --token-env, or typed", field="token")
     attachment = Attachment(
@@ -75,33 +75,21 @@ def add(
         ca=_ca_file(ca),
         insecure=insecure,
     )
+    if code is not None:
+        if token is not None or attachment.credential != "stored":
+            raise BadValue("an invite brings its own token: give no other", field="token")
+        return accept(attachment, code, session)
     if attachment.credential == "stored":
         token = token or (ask(f"Token for {name} ({base}): ") if ask else None)
         if not token:
             raise BadValue(f"{name} needs a token: --token-file FILE or --token-env VARIABLE", field="token")
         token = clean_token(token, "what was typed")
-    said = _ask(attachment, token or session.store.token(attachment))
-    info = said[0]
+    said = ask_agent(attachment, token or session.store.token(attachment))
     old = known.get(name)
-    if old is not None and old.agent_id != info.agent_id:
-        raise BadValue(
-            f"{name} is attached already, to another agent ({old.url}): choose another name, or "
-            f"%attachments remove {name} first",
-            field="name",
-        )
-    attachment = msgspec.structs.replace(
-        attachment,
-        agent_id=info.agent_id,
-        public_url=info.public_url,
-        python_version=info.python_version,
-        aliases=old.aliases if old else [],
-    )
-    session.store.put(attachment, token=token if attachment.credential == "stored" else None)
-    added = row(attachment, *said)
-    same = [other.name for other in known.values() if other.agent_id == info.agent_id and other.name != name]
-    if same:
-        added = replace(added, remark="; ".join(filter(None, [f"the same agent as {same[0]}", added.remark])))
-    return added
+    if old is not None:
+        check_agent(old, said[0].agent_id)
+        attachment = msgspec.structs.replace(attachment, aliases=old.aliases)
+    return keep(attachment, token if attachment.credential == "stored" else None, said, session)
 
 
 def remove(name: str, *, session: Session | None = None) -> None:
@@ -129,32 +117,12 @@ def alias(name: str, url: str, *, session: Session | None = None) -> Attachment:
     return session.store.change(name, aliases=[*attachment.aliases, base])
 
 
-def _ask(attachment: Attachment, token: str) -> tuple[Info, float]:
-    with AgentClient(attachment.url, token=token, ca=attachment.ca, own_only=attachment.own_only) as client:
-        try:
-            began = time.monotonic()
-            info = first_answer(client, attachment.name)
-            seconds = time.monotonic() - began
-        except ClusterError as error:
-            if error.code == "unauthorized":
-                # there is no attachment yet that could be removed and added again
-                raise BadValue(
-                    f"the agent at {attachment.url} does not accept this token: ask whoever runs it for another",
-                    field="token",
-                ) from None
-            raise
-    if info.protocol != PROTOCOL_VERSION:
-        older = "the agent" if info.protocol < PROTOCOL_VERSION else "mlmagics here"
-        raise UserError(
-            f"the agent at {attachment.url} speaks protocol {info.protocol}, this mlmagics {PROTOCOL_VERSION}: "
-            f"upgrade {older}"
-        )
-    return info, seconds
-
-
 def _check_same_agent(attachment: Attachment, base: str) -> None:
     # no token: who answers there is not known yet
-    with AgentClient(base, ca=attachment.ca) as client, told(attachment.name):
+    with (
+        client_of(msgspec.structs.replace(attachment, url=base, insecure=True)) as client,
+        told(attachment.name),
+    ):
         found = client.health().agent_id
     if found != attachment.agent_id:
         raise BadValue(f"{base} is another agent than {attachment.name}: nothing was changed", field="url")

@@ -17,6 +17,7 @@ from cluster_agent.errors import AgentError
 from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from cluster_agent.units import format_duration
 from mlmagics.cluster.addresses import host_and_port, is_loopback
+from mlmagics.cluster.connecting import client_of
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.probing import first_answer
 from mlmagics.cluster.session import Session, current
@@ -103,6 +104,8 @@ def _address(attachment: Attachment) -> Step:
 
 def _tls(attachment: Attachment) -> Step:
     host, port = host_and_port(attachment.url)
+    if attachment.pin:
+        return _pinned(attachment)
     try:
         context = ssl.create_default_context(cafile=attachment.ca)
         with (
@@ -122,6 +125,16 @@ def _tls(attachment: Attachment) -> Step:
     left = ssl.cert_time_to_seconds(ends_at) - time.time()
     said = f"{version}, certificate is trusted and good for {format_duration(left)}"
     return Step(what="TLS", good=True if left > _SOON_S else None, said=said)
+
+
+def _pinned(attachment: Attachment) -> Step:
+    """Whether the one certificate that the invite told is still there."""
+    try:
+        with client_of(attachment) as client:
+            client.health()
+    except AgentError as error:
+        return Step(what="TLS", good=False, said=error.message)
+    return Step(what="TLS", good=True, said="certificate is the one that the invite told")
 
 
 def _token(session: Session, attachment: Attachment) -> Step:

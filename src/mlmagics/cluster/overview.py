@@ -205,6 +205,8 @@ def _remarks(attachment: Attachment, info: Info) -> list[str]:
         remarks.append(f"starts no jobs{until}{message}")
     if info.isolation == "process" and info.shared:
         remarks.append("shared: the jobs of all people run as one unix user")
+    if info.runtimes:
+        remarks.append(f"runtimes: {', '.join(runtime.name for runtime in info.runtimes)}")
     if info.remark:
         remarks.append(info.remark)
     return remarks

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from cluster_agent.client import AgentClient
 from cluster_agent.errors import AgentError, BadRequest, Gone, NotFound, Unauthorized
+from mlmagics.cluster.connecting import client_of
 from mlmagics.cluster.folders import config_folder, local_home
 from mlmagics.cluster.local import LocalAgent
 from mlmagics.cluster.names import LOCAL, unknown_cluster
+from mlmagics.cluster.packages import KnownPackages
 from mlmagics.cluster.store import Attachment, AttachmentStore
 from mlmagics.errors import BadValue, ClusterError, UnknownCluster, UserError
 from mlmagics.job.journal import Journal
@@ -32,6 +34,8 @@ class Session:
         #: opaque id of the notebook, empty when there is none
         self.notebook = notebook
         self.journal = Journal(store.folder / "submits")
+        #: what jobs find installed
+        self.packages = KnownPackages(self)
         #: jobs that this kernel has submitted or looked at
         self.known: dict[tuple[str, int], Job] = {}
         self._submitted: Job | None = None
@@ -106,12 +110,8 @@ class Session:
             return self._kept(cluster, key, lambda: AgentClient(ready.url, uds=ready.socket))
         attachment = self.attachment(cluster)
         token = self.store.token(attachment)
-        key = (attachment.url, attachment.ca, attachment.own_only, token)
-        return self._kept(
-            cluster,
-            key,
-            lambda: AgentClient(attachment.url, token=token, ca=attachment.ca, own_only=attachment.own_only),
-        )
+        key = (attachment.url, attachment.ca, attachment.pin, attachment.own_only, token)
+        return self._kept(cluster, key, lambda: client_of(attachment, token))
 
     def close(self) -> None:
         """Close all connections. Questions that are under way have no answer then."""

@@ -37,6 +37,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     credential_from: str = ""
     #: PEM file of the certificates that the agent's must be signed by
     ca: str | None = None
+    #: SHA-256 of the agent's own certificate, as its invite told it: in place of ``ca``
+    pin: str = ""
     #: asked for: plain http to another machine, or to another user's program on this one
     insecure: bool = False
     agent_id: str = ""

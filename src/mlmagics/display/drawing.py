@@ -53,7 +53,7 @@ class Drawing:
 
 
 def left_out_lines(view: View, ref: str) -> list[str]:
-    """What of an ended job's displays is not shown, and what of its output is nowhere."""
+    """What of an ended job's displays is not shown, what of its output is nowhere, and what may be missing."""
     lines = []
     if view.displays_left_out:
         count = view.displays_left_out
@@ -61,4 +61,4 @@ def left_out_lines(view: View, ref: str) -> list[str]:
         lines.append(f"... {shown} left out; all of them: %logs {ref} --open")
     if view.dropped_bytes:
         lines.append(f"... {format_size(view.dropped_bytes)} of output are in no log")
-    return lines
+    return [*lines, *(f"... {hole}" for hole in view.holes)]

@@ -21,7 +21,7 @@ from mlmagics.errors import UserError
 from mlmagics.job.failures import advice
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job
-from mlmagics.job.hints import here
+from mlmagics.preflight.here import here
 
 #: A card is updated at most this often.
 _TICK_S = 0.5

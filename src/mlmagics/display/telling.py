@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from cluster_agent.protocol import State
@@ -11,12 +12,15 @@ from mlmagics.display.clock import clock, until
 from mlmagics.display.drawing import left_out_lines
 from mlmagics.display.escapes import one_line
 from mlmagics.display.sampling import usage_line
-from mlmagics.display.view import View
+from mlmagics.display.view import Kept, View
 from mlmagics.display.watch import files_line
 
 #: the end of its time is told so long before; of a short time in its last half
 _WARNING_S = 900.0
 _MAX_REASON = 300
+_MAX_NAMES = 10
+#: How the reason of a result ends that only has to be asked for.
+_ASK = "name it in --fetch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +111,8 @@ def facts(subject: Subject, view: View, contact: Contact) -> list[str]:
 
 
 def warnings(subject: Subject, view: View, contact: Contact) -> list[str]:
-    """What somebody should know soon: no contact, hardly any time left."""
-    said = []
+    """What somebody should know soon: a log that may miss something, no contact, hardly any time left."""
+    said = [] if view.done else [f"{hole[0].upper()}{hole[1:]}" for hole in view.holes[-1:]]
     if contact.trouble and not view.done:
         since = f" since {clock(contact.lost_at)}" if contact.lost_at is not None else ""
         going_on = (
@@ -143,19 +147,36 @@ def notes(subject: Subject, view: View) -> list[str]:
     return [line for line in lines if line]
 
 
-def results_lines(view: View, ref: str) -> list[str]:
-    """Which variables of the job were kept and which were not, and how to get them."""
-    kept = [
-        f"{one_line(entry.name)} ({format_size(entry.size)})"
-        for entry in view.results
-        if entry.reason is None
-    ]
-    lines = [f"Kept: {', '.join(kept)}: %fetch {ref} NAME"] if kept else []
+def results_lines(view: View, ref: str, told: Collection[str] = ()) -> list[str]:
+    """Which variables of the job were kept and which were not, and how to get them; but those that were ``told``."""
+    entries = [entry for entry in view.results if entry.name not in told]
+    kept = [entry for entry in entries if entry.reason is None]
+    large = [entry for entry in entries if (entry.reason or "").endswith(_ASK)]
+    lines = []
+    if kept:
+        names, size = _some([one_line(entry.name) for entry in kept]), sum(entry.size for entry in kept)
+        lines.append(f"Kept: {names} ({format_size(size)}): %fetch {ref} {_one_of(kept)}")
+    if large:
+        names = _some([_with_size(entry) for entry in large])
+        lines.append(f"Not kept: {names}, {_ASK}")
     return lines + [
         f"Not kept: {one_line(entry.name)}: {one_line(entry.reason)}"
-        for entry in view.results
-        if entry.reason is not None
+        for entry in entries
+        if entry.reason is not None and entry not in large
     ]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _one_of(kept: list[Kept]) -> str:
+    return one_line(kept[0].name) if len(kept) == 1 else "NAME"
+
+
+def _with_size(entry: Kept) -> str:
+    return one_line(entry.name) + (f" ({format_size(entry.size)})" if entry.size else "")
 
 
 def _here(at: float, view: View, contact: Contact) -> float:

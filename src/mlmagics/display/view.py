@@ -10,12 +10,14 @@ from typing import Any
 from cluster_agent.protocol import DONE, Event, State, word
 from mlmagics.display.escapes import one_line, shown_text
 from mlmagics.display.figures import Figures
+from mlmagics.display.holes import hole
 from mlmagics.display.progress import Progress
 from mlmagics.display.text import Limits, Room, Text
 
 #: So often a change between stdout and stderr begins a new output, as it does in a kernel; after that the two go
 #: on in one, in the order of the log, so that a log line for each print does not make thousands of outputs.
 _MAX_TURNS = 50
+_MAX_HOLES = 20
 #: Seconds since 1970 that a clock can show.
 _LATEST = 4e9
 
@@ -108,6 +110,8 @@ class View:
         self.generation = 0
         self.displays_left_out = 0
         self.dropped_bytes = 0
+        #: why the log may not be all that the job has said, one phrase each
+        self.holes: list[str] = []
         self.error: Event | None = None
         #: what it tells in numbers
         self.figures = Figures()
@@ -158,6 +162,9 @@ class View:
         if self.as_of < event.at < _LATEST:
             self.as_of = event.at
         self.figures.feed(event)
+        said = hole(event)
+        if said is not None and said not in self.holes and len(self.holes) < _MAX_HOLES:
+            self.holes.append(said)
         take = getattr(self, f"_on_{event.type}", None)
         if take is not None:
             take(event)
@@ -251,7 +258,8 @@ class View:
         self.results.append(Kept(event.name or "", event.size or 0, event.reason))
 
     def _on_dropped(self, event: Event) -> None:
-        self.dropped_bytes += event.count or 0
+        if event.stream is not None:
+            self.dropped_bytes += event.count or 0
 
     def _on_ended(self, event: Event) -> None:
         self.close()

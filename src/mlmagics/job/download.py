@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from cluster_agent.protocol import FileEntry
+from cluster_agent.protocol import FileEntry, ResultEntry
 from cluster_agent.units import format_size
 from mlmagics.errors import BadValue, UserError
 
@@ -57,6 +57,23 @@ def copy_files(
     if not overwrite:
         _refuse_others([path for path, same in here.items() if same is False], folder, job.ref)
     return [_copy(job, entry, folder, overwrite=overwrite, same=here[entry.path]) for entry in entries]
+
+
+#: How the file of a result is called, by its format.
+_ENDINGS = {"json": "json", "tagged": "json", "xgboost": "ubj", "lightgbm": "txt"}
+
+
+def save_result(job: Job, entry: ResultEntry, dest: str | Path = ".", *, overwrite: bool = False) -> Copied:
+    """The bytes of a result of ``job`` as a file under ``dest``, called after it and its format.
+
+    Raises
+    ------
+    BadValue
+        When another file lies in its place and ``overwrite`` is not set.
+    """
+    path = f"{entry.name}.{_ENDINGS.get(entry.format, entry.format)}"
+    file = FileEntry(path=path, type="file", size=entry.size, sha256=entry.sha256)
+    return download(file, job.result_parts(entry.name), Path(dest).expanduser(), job.ref, overwrite=overwrite)
 
 
 def _copy(job: Job, entry: FileEntry, folder: Path, *, overwrite: bool, same: bool | None) -> Copied:

@@ -8,7 +8,8 @@ from cluster_agent.protocol import Event, Job, State, word
 from cluster_agent.units import format_duration, format_size
 from mlmagics.display.escapes import one_line, shown_text
 from mlmagics.errors import JobFailed
-from mlmagics.job.hints import Here, hint
+from mlmagics.job.hints import hint
+from mlmagics.preflight.here import Here
 
 _GIB = 2**30
 #: How an agent tells that part of a job was ended so; it stands in brackets behind another reason.

@@ -15,8 +15,10 @@ from mlmagics.errors import BadCell
 _SEES = {"__name__", "__builtins__", "__doc__"}
 
 
-def source_of(function: Callable[..., Any]) -> str:
+def source_of(function: Callable[..., Any], *, alone: bool = True) -> str:
     """A cell that defines ``function`` and calls it without arguments; its value is the cell's last expression.
+
+    Without ``alone`` other things travel with it, which may be what it needs.
 
     Raises
     ------
@@ -42,11 +44,12 @@ def source_of(function: Callable[..., Any]) -> str:
         raise BadCell(
             f"{name}() has a decorator, which the job does not have: submit it as text", field="source"
         )
-    missing = sorted(_missing(function))
+    missing = sorted(_missing(function) if alone else function.__code__.co_freevars)
     if missing:
         raise BadCell(
             f"{name}() uses {', '.join(missing)} from here, which the job does not have: import or define "
-            f"{'it' if len(missing) == 1 else 'them'} inside the function",
+            f"{'it' if len(missing) == 1 else 'them'} inside the function"
+            + (", or submit it with send='auto'" if alone else ""),
             field="source",
         )
     call = f"await {name}()" if inspect.iscoroutinefunction(function) else f"{name}()"

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from cluster_agent.client import AgentClient, Hook
+from cluster_agent.errors import NotFound
 from cluster_agent.protocol import ACTIVE, Event, FileEntry, ResultEntry, State, ViewCode, word
 from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.units import parse_duration
@@ -23,9 +24,9 @@ from mlmagics.job.awaiting import succeeded
 from mlmagics.job.download import copy_files
 from mlmagics.job.failures import ending, failure
 from mlmagics.job.feed import Feed
-from mlmagics.job.hints import here
 from mlmagics.job.points import metric_points
-from mlmagics.job.results import decode, entry_of
+from mlmagics.job.results import decode, entry_of, mapped, refuse_pickle
+from mlmagics.preflight.here import here
 
 #: Events at a log's end among which the error of a failed job is looked for first.
 _TAIL = 100
@@ -182,20 +183,24 @@ class Job:
 
     def resubmit(self, **changes: Any) -> Job:
         """A new job with this one's cell and resources; ``changes`` are options of ``mlmagics.submit``."""
-        from mlmagics.job.submitting import submit_again
+        from mlmagics.job.repeating import submit_again
 
         return submit_again(self, changes)
 
     def results(self) -> list[ResultEntry]:
-        """The variables that it was asked to keep, as far as it has come to them; one with a ``reason`` was not kept."""
+        """The variables that it has kept, as far as it has come to them; one with a ``reason`` was not kept."""
         with self._asking() as client:
             return client.results(self.job_id)
 
-    def result(self, name: str, timeout_s: float | None = None) -> Any:
-        """The value of the variable ``name`` that it was asked to keep, once it has succeeded.
+    def result(self, name: str, timeout_s: float | None = None, *, trust: bool = False) -> Any:
+        """The value of the variable ``name`` that it has kept, once it has succeeded.
+
+        With ``trust`` also one that only a pickle holds: reading it runs what is in it.
 
         Raises
         ------
+        NotTrusted
+            When it can be read only by running what is in it.
         JobFailed
             When it ended in any other way.
         WaitTimeout
@@ -204,13 +209,37 @@ class Job:
             When it has kept no such value; with the reason.
         """
         self.wait(timeout_s)
-        entry = entry_of(self.results(), name, self.ref)
-        return decode(entry, self.result_bytes(name), self.ref)
+        return self.value_of(entry_of(self.results(), name, self.ref), trust=trust)
+
+    def value_of(self, entry: ResultEntry, *, trust: bool = False) -> Any:
+        """The value of one of :meth:`results`; raises as :meth:`result` does."""
+        if not trust:
+            refuse_pickle(entry, self.ref)
+        own = mapped(entry.path, entry.size) if entry.path else None
+        if own is not None:
+            # the agent's own file under the name of its hash, which nobody has sent
+            return decode(entry, own, self.ref, trust=trust, sha256=entry.sha256)
+        with self._asking() as client:
+            data, sha256 = client.result_of(self.job_id, entry)
+        return decode(entry, data, self.ref, trust=trust, sha256=sha256)
 
     def result_bytes(self, name: str) -> bytes:
         """A kept value as it travels, in the format that its entry names."""
         with self._asking() as client:
             return client.result(self.job_id, name)
+
+    def lock(self) -> str:
+        """Exactly which packages were installed for it: a requirements file; empty when none, or not yet."""
+        with self._asking() as client:
+            try:
+                return client.lock(self.job_id)
+            except NotFound:
+                return ""
+
+    def result_parts(self, name: str) -> Iterator[bytes]:
+        """The same in pieces."""
+        with self._asking() as client:
+            yield from client.result_parts(self.job_id, name)
 
     def metrics(self) -> list[dict[str, Any]]:
         """What ``mlmagics.log`` has recorded so far, a dict for each call; of very many evenly spread ones."""

@@ -1,27 +1,38 @@
-"""From a cell and its options to a job: everything is checked before anything is sent."""
+"""From a cell and its options to a job: everything is checked before anything is sent.
+
+The steps of :func:`prepare` stand one after another: options, checks, what travels, request. Nothing has left this
+machine by then; :meth:`Prepared.send` is the rest.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from cluster_agent.client import AgentClient
+from cluster_agent.errors import BlobMissing
+from cluster_agent.protocol import Inputs, Priority, Submit
 from cluster_agent.protocol import Job as JobInfo
-from cluster_agent.protocol import Priority, Submit
-from cluster_agent.units import parse_duration, parse_size
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
-from mlmagics.errors import BadValue, UserError
+from mlmagics.display.transfer import Transfer
+from mlmagics.environments.locks import check_needs, made_lock
+from mlmagics.errors import UserError
+from mlmagics.job.asked import Asked
 from mlmagics.job.functions import source_of
 from mlmagics.job.handle import Job
-from mlmagics.job.preflight import check_source, newer_python
-from mlmagics.job.variables import variable_name
+from mlmagics.preflight.asking import look_at
+from mlmagics.preflight.syntax import check_source, newer_python
+from mlmagics.sending.notebook import Send, luggage_for
+from mlmagics.sending.parcel import Parcel, pack
+from mlmagics.sending.uploading import send_missing
 
 
 class SubmitInterrupted(UserError):
@@ -56,6 +67,11 @@ def submit(
     priority: Priority = "normal",
     env: Mapping[str, str | None] | None = None,
     fetch: str | Iterable[str] = (),
+    send: Send = (),
+    params: Mapping[str, Any] | None = None,
+    packages: str | Iterable[str] = (),
+    runtime: str = "",
+    lock: str = "",
     check: bool = True,
     retry_of: int | None = None,
     session: Session | None = None,
@@ -65,7 +81,8 @@ def submit(
     Parameters
     ----------
     source
-        The cell, at most 1 MiB; or a function that uses nothing from here, which is called without arguments.
+        The cell, at most 1 MiB; or a function, which is called without arguments and uses nothing from here but what
+        is sent.
     on
         Name of the cluster; needed when several are attached.
     memory
@@ -76,9 +93,21 @@ def submit(
         Variables for the job's process only; None as a value takes this process's own.
     fetch
         Names of the cell's variables that are kept when it succeeds, for :meth:`Job.result`.
+    send
+        What the job finds as it is here: names of the notebook's variables; ``"auto"`` for all that the cell uses
+        and does not define; or values by name.
+    params
+        Constants that are assigned before the first line, and shown in the job's record.
+    packages
+        What it needs beside what its Python has, such as ``["pandas>=2", "rich"]`` or one text with commas; and what
+        a block ``# /// script`` in it lists.
+    runtime
+        Name of an interpreter that ops have defined there, in place of the cluster's default.
+    lock
+        Exactly which packages, as :meth:`Job.lock` gives them; chosen anew without it.
     check
-        False sends a cell whose syntax cannot be understood here, and never takes it for an earlier submit
-        whose answer was lost.
+        False sends the cell without looking at it first, and never takes it for an earlier submit whose answer was
+        lost.
 
     Raises
     ------
@@ -87,109 +116,157 @@ def submit(
     ClusterError
         When the cluster refused or does not answer.
     """
-    session = session or current()
     if callable(source):
-        source, name = source_of(source), name or str(getattr(source, "__name__", ""))
-    cluster = session.choose(on)
-    attachment = session.attachment(cluster)
-    check_source(source, syntax=check and not newer_python(attachment.python_version, sys.version_info[:2]))
-    request = Submit(
-        source=source,
+        source, name = source_of(source, alone=not send), name or str(getattr(source, "__name__", ""))
+    asked = Asked(
         name=name,
-        project=project or "default",
-        gpus=_count(gpus, "gpus", least=0),
-        cpus=_count(cpus, "cpus", least=1),
-        memory_bytes=_size(memory),
-        timeout_s=_duration(timeout, "timeout"),
-        grace_s=_duration(grace, "grace"),
-        priority=_priority(priority),
-        env=_variables(env or {}),
-        python=sys.executable if cluster == LOCAL else None,
-        notebook=session.notebook,
-        cluster=cluster,
-        retry_of=retry_of,
-        fetch=result_names(fetch),
+        project=project,
+        gpus=gpus,
+        cpus=cpus,
+        memory=memory,
+        timeout=timeout,
+        grace=grace,
+        priority=priority,
+        env=env or {},
+        fetch=fetch,
+        send=send,
+        params=params or {},
+        packages=packages,
+        runtime=runtime,
+        lock=lock,
     )
-    client = session.client(cluster)
-    body = msgspec.json.encode(request)
-    with told(cluster), session.journal.submitting(cluster, body, again=check) as submitting:
-        info = client.submit(request, submitting.key)
-    notes = _notes(info, attachment, submitting.earlier_at)
-    return session.remember(Job(session, cluster, info, notes), submitted=True)
+    return prepare(source, on, asked, check=check, retry_of=retry_of, session=session).send()
 
 
-def submit_again(old: Job, changes: Mapping[str, Any]) -> Job:
-    """A new job with the cell and resources of ``old``, with other options where ``changes`` has them."""
-    unknown = set(changes) - _AGAIN
-    if unknown:
-        raise BadValue(
-            f"{min(unknown)!r} is not an option of a submit: choose from {', '.join(sorted(_AGAIN))}"
-        )
-    info = old.refresh().info
-    env = dict(changes.get("env") or {})
-    # values were told to nobody, so those that are not given anew come from this process
-    env = {**{name: None for name in info.env_names if name not in env}, **env}
-    missing = [name for name in info.env_names if env[name] is None and name not in os.environ]
-    if missing:
-        them, are = ("it", "is") if len(missing) == 1 else ("them", "are")
-        raise BadValue(
-            f"{', '.join(missing)} {are} not set here: {old.ref} had {them}, and values are kept nowhere. Set {them} "
-            f"first (os.environ[{missing[0]!r}] = ...)",
-            field="env",
-        )
-    options: dict[str, Any] = {
-        "on": old.cluster,
-        "name": info.name,
-        "project": info.project,
-        "gpus": info.gpus,
-        "cpus": info.cpus,
-        "memory": info.memory_bytes or None,
-        "timeout": info.timeout_s or None,
-        "grace": info.grace_s or None,
-        "priority": info.priority,
-        "fetch": info.fetch,
-        **changes,
-        "env": env,
-    }
-    source = options.pop("source", info.source or "")
-    retry_of = info.job_id if options["on"] == old.cluster else None
-    return submit(source, session=old.session, retry_of=retry_of, **options)
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A submit with everything checked, of which nothing has left this machine."""
+
+    session: Session
+    cluster: str
+    attachment: Attachment
+    request: Submit
+    #: whether an equal submit whose answer was lost is taken for this one
+    again: bool
+    #: what goes ahead of it
+    parcel: Parcel = field(default_factory=Parcel)
+    #: lines for whoever submits: what may go wrong
+    remarks: tuple[str, ...] = ()
+
+    def send(self) -> Job:
+        """The job, on the cluster's disk.
+
+        Raises
+        ------
+        ClusterError
+            When the cluster refused or does not answer.
+        """
+        client = self.session.client(self.cluster)
+        body = msgspec.json.encode(self.request)
+        with told(self.cluster):
+            self._send_ahead(client)
+            with self.session.journal.submitting(self.cluster, body, again=self.again) as submitting:
+                try:
+                    info = client.submit(self.request, submitting.key)
+                except BlobMissing:
+                    # its day was over at this moment, or somebody has tidied
+                    self._send_ahead(client)
+                    info = client.submit(self.request, submitting.key)
+        notes = (*self.remarks, *_notes(info, self.attachment, submitting.earlier_at))
+        return self.session.remember(Job(self.session, self.cluster, info, notes), submitted=True)
+
+    def _send_ahead(self, client: AgentClient) -> None:
+        """Send what the job needs to be there, as far as it is not there."""
+        if not self.parcel.blobs:
+            return
+        transfer = Transfer(sum(blob.size for blob in self.parcel.blobs.values()))
+        try:
+            send_missing(client, self.parcel.blobs.values(), transfer.moved)
+        except KeyboardInterrupt:
+            raise SubmitInterrupted(
+                f"interrupted while {transfer.name or 'the values'} was on its way: nothing was submitted. What had "
+                "arrived stays for a day, so that the same again sends only the rest"
+            ) from None
+        finally:
+            transfer.close()
 
 
-_AGAIN = frozenset(
-    {
-        "source",
-        "on",
-        "name",
-        "project",
-        "gpus",
-        "cpus",
-        "memory",
-        "timeout",
-        "grace",
-        "priority",
-        "env",
-        "fetch",
-        "check",
-    }
-)
+def plan(source: str, on: str | None = None, *, session: Session | None = None, **options: Any) -> Prepared:
+    """What :func:`submit` would send with the same arguments, without sending anything."""
+    check = options.pop("check", True)
+    return prepare(source, on, Asked(**options), check=check, session=session)
 
 
-def result_names(names: str | Iterable[str]) -> list[str]:
-    """``names`` as a list, each once: names of variables, or one text with commas between them.
+def prepare(
+    source: str,
+    on: str | None,
+    asked: Asked,
+    *,
+    check: bool = True,
+    retry_of: int | None = None,
+    inputs: Inputs | None = None,
+    ready: Callable[[Iterable[str]], None] | None = None,
+    session: Session | None = None,
+) -> Prepared:
+    """The submit of the cell ``source``, ready to be sent.
+
+    Parameters
+    ----------
+    inputs
+        What travelled with the job that this one repeats, and is at the agent already.
+    ready
+        Called with the names that travel, before their values are taken.
 
     Raises
     ------
     BadValue
-        When one cannot be the name of a variable.
+        When an option or the cell is wrong.
     """
-    found: dict[str, None] = {}
-    for part in names.split(",") if isinstance(names, str) else names:
-        name = variable_name(part.strip())
-        if name is None:
-            raise BadValue(f"--fetch: {part.strip()!r} cannot be the name of a variable", field="fetch")
-        found[name] = None
-    return list(found)
+    session = session or current()
+    cluster = session.choose(on)
+    attachment = session.attachment(cluster)
+
+    # options, each by itself
+    request = asked.request(source)
+
+    # what travels: which names, and how
+    luggage = luggage_for(source, asked.send, request.params)
+
+    # checks
+    check_source(source, syntax=check and not newer_python(attachment.python_version, sys.version_info[:2]))
+    needs = asked.wanted(source)
+    if check:
+        check_needs(needs, session, cluster, asked.runtime)
+    remarks = look_at(session, attachment, request, luggage, inputs) if check else []
+    if request.packages and not request.lock:
+        request = msgspec.structs.replace(request, lock=made_lock(session, cluster, request))
+
+    # what travels: its bytes
+    if ready is not None:
+        ready(luggage.values)
+        luggage.refresh()
+    parcel = pack(luggage)
+    inputs = inputs or parcel.inputs
+
+    request = msgspec.structs.replace(
+        request,
+        sources=inputs.sources,
+        files=inputs.files,
+        values=inputs.values,
+        python=sys.executable if cluster == LOCAL and not asked.runtime else None,
+        notebook=session.notebook,
+        cluster=cluster,
+        retry_of=retry_of,
+    )
+    return Prepared(
+        session=session,
+        cluster=cluster,
+        attachment=attachment,
+        request=request,
+        again=check,
+        parcel=parcel,
+        remarks=(*needs.notes, *remarks),
+    )
 
 
 def _notes(job: JobInfo, attachment: Attachment, earlier_at: float | None) -> tuple[str, ...]:
@@ -211,54 +288,3 @@ def new_agent(cluster: str) -> str:
         f"another agent answers behind the name {cluster} than the one that was attached: its job numbers start "
         f"anew. If that is right: %attachments remove {cluster}, then add it again"
     )
-
-
-def _count(value: int | None, field: str, *, least: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadValue(f"--{field} takes a whole number from {least}, not {value!r}", field=field)
-    return value
-
-
-def _size(value: str | int | None) -> int | None:
-    if isinstance(value, str):
-        try:
-            return parse_size(value)
-        except ValueError as error:
-            raise BadValue(f"--memory: {error}", field="memory") from None
-    return _count(value, "memory", least=1)
-
-
-def _duration(value: str | float | None, field: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            raise BadValue(f"--{field}: {error}", field=field) from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise BadValue(f"--{field} takes seconds above zero or text such as '8h', not {value!r}", field=field)
-    return float(value)
-
-
-def _priority(value: Priority) -> Priority:
-    if value not in ("low", "normal"):
-        raise BadValue(f"--priority is low or normal, not {value!r}", field="priority")
-    return value
-
-
-def _variables(env: Mapping[str, str | None]) -> dict[str, str]:
-    values = {}
-    for name, value in env.items():
-        if not name or "=" in name or "\0" in name:
-            raise BadValue(f"--env: {name!r} cannot be a variable's name", field="env")
-        taken = os.environ.get(name) if value is None else value
-        if taken is None:
-            raise BadValue(
-                f"--env {name}: {name} is not set in this process; set it first (os.environ[{name!r}] = ...)",
-                field="env",
-            )
-        values[name] = taken
-    return values

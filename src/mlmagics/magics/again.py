@@ -11,7 +11,8 @@ from typing import Any
 from mlmagics.display.place import place_of, waiting_s
 from mlmagics.job.handle import Job
 from mlmagics.job.references import find
-from mlmagics.job.submitting import sending, submit_again
+from mlmagics.job.repeating import submit_again
+from mlmagics.job.submitting import sending
 from mlmagics.magics.cells import show, watched_in
 from mlmagics.magics.options import CELL_IS_SEEN, CellOptions, add_job_options, add_result_options, chosen
 from mlmagics.magics.words import LineParser
@@ -64,8 +65,12 @@ def sent_again(old: Job, found: argparse.Namespace, options: CellOptions) -> tup
         "timeout": options.timeout_s,
         "grace": options.grace_s,
         "priority": found.priority,
+        "packages": options.packages or None,
+        "runtime": options.runtime,
         "env": options.env or None,
         "fetch": options.fetch,
+        "send": options.send,
+        "params": options.params or None,
     }
     changes = {name: value for name, value in asked.items() if value is not None}
     job = submit_again(old, {**changes, "check": options.check})

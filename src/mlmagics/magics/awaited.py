@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from cluster_agent.protocol import State
 from mlmagics.errors import JobFailed, UserError
 from mlmagics.job.handle import Job
-from mlmagics.job.results import decode, not_kept
+from mlmagics.job.results import not_kept
 
 
 class NotHereYet(UserError):
@@ -93,7 +93,7 @@ class Awaited:
                 self.missing[name] = not_kept(entry, ref)
             else:
                 try:
-                    self.values[name] = decode(entry, self.job.result_bytes(name), ref)
+                    self.values[name] = self.job.value_of(entry)
                 except UserError as error:
                     self.missing[name] = error.message
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cluster_agent.client import AgentClient
-from cluster_agent.protocol import ACTIVE, word
+from cluster_agent.protocol import ACTIVE, Runtime, word
 from cluster_agent.protocol import Job as JobInfo
 from mlmagics.cluster.asking import Answer, ask_all
 from mlmagics.cluster.session import current
+from mlmagics.environments.runtimes import runtime_words
 
 #: Nobody waits longer for a list that opens while one types.
 LIMIT_S = 0.3
@@ -57,6 +58,11 @@ class Candidates:
         answers = self._ask("projects", [cluster] if cluster else [], _projects)
         return answers.get(cluster or "", [])
 
+    def runtimes(self, cluster: str | None) -> list[tuple[str, str]]:
+        """Names of the interpreters of ``cluster`` that a job may ask for, and what each is."""
+        answers = self._ask("runtimes", [cluster] if cluster else [], _runtimes)
+        return [(item.name, runtime_words(item)) for item in answers.get(cluster or "", [])]
+
     def _ask(
         self, what: str, clusters: list[str], question: Callable[[AgentClient], list[T]]
     ) -> dict[str, list[T]]:
@@ -75,6 +81,10 @@ def _jobs(client: AgentClient) -> list[JobInfo]:
 
 def _projects(client: AgentClient) -> list[str]:
     return [project.name for project in client.info().projects]
+
+
+def _runtimes(client: AgentClient) -> list[Runtime]:
+    return client.info().runtimes
 
 
 def _told(info: JobInfo) -> str:

@@ -14,12 +14,15 @@ from cluster_agent.units import format_duration, format_size
 from mlmagics.display.card import charts_bundle
 from mlmagics.display.live import EndLines, LiveCard
 from mlmagics.display.place import LINGER_S, Place, place_of, waiting_s
+from mlmagics.display.telling import results_lines
 from mlmagics.display.view import View
 from mlmagics.display.watch import Watch, files_line, stoppable
-from mlmagics.display.writing import Canvas
+from mlmagics.display.writing import Canvas, say, show_table
+from mlmagics.job.asked import Asked
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job
-from mlmagics.job.submitting import sending, submit
+from mlmagics.job.plans import plan_line, plan_table
+from mlmagics.job.submitting import prepare, sending
 from mlmagics.magics.config import defaults_of
 from mlmagics.magics.options import CellOptions, cell_options
 from mlmagics.magics.pending import Pending
@@ -74,22 +77,31 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
     line, source = joined(line, cell)
     options = cell_options(f"%%{cluster}", line, os.environ, defaults_of(cluster))
     wait_s = waiting_s(options.wait_s, place_of(shell))
+    asked = Asked(
+        name=options.name,
+        project=options.project,
+        gpus=options.gpus,
+        cpus=options.cpus,
+        memory=options.memory_bytes,
+        timeout=options.timeout_s,
+        grace=options.grace_s,
+        priority=options.priority,
+        packages=options.packages,
+        runtime=options.runtime or "",
+        env=options.env,
+        fetch=options.fetch or (),
+        send=options.send or (),
+        params=options.params,
+    )
     with sending():
-        job = submit(
-            source,
-            cluster,
-            name=options.name,
-            project=options.project,
-            gpus=options.gpus,
-            cpus=options.cpus,
-            memory=options.memory_bytes,
-            timeout=options.timeout_s,
-            grace=options.grace_s,
-            priority=options.priority,
-            env=options.env,
-            fetch=options.fetch or (),
-            check=options.check,
-        )
+        prepared = prepare(source, cluster, asked, check=options.check, ready=watched.pending.need)
+        if options.dry_run:
+            show_table(shell, plan_table(prepared))
+            say(plan_line(prepared))
+            for remark in prepared.remarks:
+                say(f"Note: {remark}")
+            return
+        job = prepared.send()
     show(watched, job, options, wait_s)
 
 
@@ -153,9 +165,10 @@ class _Cell:
         charts = charts_bundle(view)
         if charts:
             self.canvas.own(charts)
-        left = files_line(view, self.job.ref)
-        if left:
-            self.canvas.line(left)
+        # what was asked for is told by those who bring it
+        for line in (files_line(view, self.job.ref), *results_lines(view, self.job.ref, self.job.info.fetch)):
+            if line:
+                self.canvas.line(line)
         if view.state is not State.SUCCEEDED:
             self.watched.pending.watch(self.job)
             raise self.job.failure(view.error)
@@ -200,6 +213,10 @@ def resources_line(info: JobInfo, options: CellOptions) -> str:
         parts.append(format_size(info.memory_bytes))
     if info.timeout_s:
         parts.append(f"at most {format_duration(info.timeout_s)}")
+    if info.runtime:
+        parts.append(f"runtime {info.runtime}")
+    if info.packages:
+        parts.append(f"with {', '.join(info.packages)}")
     return ", ".join(parts) + options.not_written()
 
 

@@ -162,6 +162,8 @@ class Completion:
             return [] if name == "attachments add" else [Match(text, "cluster") for text in self._clusters()]
         if kind == "project":
             return [Match(text, "project") for text in ask.projects(cluster)]
+        if kind == "runtime":
+            return [Match(*runtime) for runtime in ask.runtimes(cluster)]
         if kind == "state":
             return [
                 Match(text, WORDS.get(State(text), text) if text in _WIRE else "states") for text in _STATES

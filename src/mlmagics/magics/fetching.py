@@ -14,7 +14,7 @@ from mlmagics.errors import UserError
 from mlmagics.job.download import copy_files
 from mlmagics.job.handle import Job
 from mlmagics.job.references import find
-from mlmagics.job.results import decode, described, entry_of, not_kept
+from mlmagics.job.results import described, entry_of, needs_trust, not_kept
 from mlmagics.job.variables import variable_name
 from mlmagics.magics.cells import watched_in
 from mlmagics.magics.words import LineParser, WrongUse
@@ -35,6 +35,7 @@ def fetch_parser() -> LineParser:
     add = parser.add_argument
     add("job", metavar="JOB", help="gpu-box/42")
     add("names", nargs="*", metavar="RESULT", help="results, or 'RESULT as NAME'; with --files paths")
+    add("--trust", action="store_true", help="also what only a pickle holds: reading it runs what is in it")
     add("--all", action="store_true", help="all results that it kept")
     add("--files", nargs="?", const=".", metavar="DIR", help="copy its files to DIR, or here")
     add("--overwrite", action="store_true", help="replace other files of the same names")
@@ -67,13 +68,13 @@ def fetch(shell: Any, line: str) -> None:
         kept = [entry.name for entry in entries if entry.reason is None]
         if not kept:
             say(nothing_kept(job))
-        _bring(shell, job, entries, dict(zip(kept, kept, strict=True)))
+        _bring(shell, job, entries, dict(zip(kept, kept, strict=True)), trust=options.trust)
     elif wanted:
         if job.info.state in ACTIVE:
             raise UserError(
                 f"{job.ref} is {job.word}: results are there at its end. To wait: %wait {job.ref}"
             )
-        _bring(shell, job, job.results(), {new: name for name, new in wanted})
+        _bring(shell, job, job.results(), {new: name for name, new in wanted}, trust=options.trust)
     else:
         _list(shell, job)
 
@@ -96,12 +97,12 @@ def _renamed(words: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _bring(shell: Any, job: Job, entries: list[ResultEntry], wanted: dict[str, str]) -> None:
+def _bring(shell: Any, job: Job, entries: list[ResultEntry], wanted: dict[str, str], *, trust: bool) -> None:
     """Put results into variables; ``wanted`` has the result of each variable. One that fails spoils no other."""
     troubles = []
     for new, name in wanted.items():
         try:
-            value = decode(entry_of(entries, name, job.ref), job.result_bytes(name), job.ref)
+            value = job.value_of(entry_of(entries, name, job.ref), trust=trust)
         except UserError as error:
             troubles.append(error.message)
             continue
@@ -127,9 +128,14 @@ def _list(shell: Any, job: Job) -> None:
 def kept_table(entries: Sequence[ResultEntry], files: Sequence[FileEntry]) -> Table:
     """The results and files of a job; a result that was not kept has its reason in place of a size."""
     rows = [
-        [entry.name, entry.kind, "", f"not kept: {entry.reason}"]
+        [entry.name, entry.kind, format_size(entry.size) if entry.size else "", f"not kept: {entry.reason}"]
         if entry.reason is not None
-        else [entry.name, entry.kind, format_size(entry.size), "result"]
+        else [
+            entry.name,
+            entry.kind,
+            format_size(entry.size),
+            "result" + ", with --trust" * needs_trust(entry),
+        ]
         for entry in entries
     ]
     rows += [[file.path, "", format_size(file.size), "file"] for file in files]

@@ -9,6 +9,7 @@ from mlmagics.cluster.overview import attachments, jobs
 from mlmagics.cluster.session import current
 from mlmagics.display.tables import Table, attachments_table, cluster_table, jobs_table
 from mlmagics.display.writing import say, show_table
+from mlmagics.environments.runtimes import runtime_lines
 from mlmagics.errors import UserError
 from mlmagics.magics.config import configure
 from mlmagics.magics.options import cell_parser
@@ -48,6 +49,8 @@ def show_cluster(shell: Any, name: str, line: str) -> None:
         show_table(shell, attachments_table([row]))
         return
     show_table(shell, cluster_table(row, row.info))
+    for line_of in runtime_lines(row.info.runtimes):
+        say(line_of)
     active, mine = jobs(on=name, all_users=True, state="active"), jobs(on=name, limit=_LAST)
     listed = {job.ref: job for job in (*active.jobs, *mine.jobs)}
     if listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,11 @@ from functools import lru_cache
 
 from cluster_agent.protocol import Priority
 from cluster_agent.units import parse_duration, parse_size
+from mlmagics.job.asked import FROM_NOTEBOOK
 from mlmagics.job.variables import variable_name
 from mlmagics.magics.defaults import inherited
 from mlmagics.magics.words import LineParser, WrongUse, words
+from mlmagics.sending.notebook import AUTO
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(
@@ -37,11 +40,20 @@ class CellOptions:
     timeout_s: float | None = None
     grace_s: float | None = None
     priority: Priority = "normal"
+    #: requirements; the same as written in a block of PEP 723
+    packages: tuple[str, ...] = ()
+    runtime: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     #: name of the variable that gets the job
     as_var: str | None = None
     #: names of the variables that come back; None when not said
     fetch: tuple[str, ...] | None = None
+    #: names of the variables that travel, or ``auto`` alone; None when not said
+    send: tuple[str, ...] | str | None = None
+    #: constants for the job; :data:`FROM_NOTEBOOK` stands for the value that the notebook has
+    params: dict[str, object] = field(default_factory=dict)
+    #: whether nothing is sent, only told what would be
+    dry_run: bool = False
     #: whether the cell is looked at before it is sent
     check: bool = True
     #: how long to wait for the end: seconds, ``inf``, 0 for not at all, None when not said
@@ -119,9 +131,14 @@ def chosen(found: argparse.Namespace, environ: Mapping[str, str], seen: str) -> 
         timeout_s=found.timeout,
         grace_s=found.grace,
         priority=found.priority or "normal",
+        packages=tuple(found.packages),
+        runtime=found.runtime,
         env=dict(_variable(text, environ, seen) for text in found.env),
         as_var=getattr(found, "as_var", None),
         fetch=_fetched(getattr(found, "fetch", None), getattr(found, "as_var", None)),
+        send=_sent(getattr(found, "send", None)),
+        params=dict(_param(text) for text in getattr(found, "param", [])),
+        dry_run=getattr(found, "dry_run", False),
         check=not getattr(found, "no_check", False),
         wait_s=0.0 if found.no_wait else found.wait,
     )
@@ -143,6 +160,7 @@ def cell_parser(magic: str) -> LineParser:
     )
     add_job_options(parser)
     add_result_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="send nothing; tell what would be sent")
     return parser
 
 
@@ -150,6 +168,8 @@ def add_job_options(parser: LineParser) -> None:
     """Give ``parser`` the options of a job, for :func:`options_of`."""
     parser.add_argument("--name", type=_title, metavar="TEXT", help="what to call the job in lists")
     add_lasting_options(parser)
+    parser.add_argument("--param", action="append", default=[], metavar="NAME[=VALUE]",
+                        help="a constant for the job; without a value as it is here (repeatable)")  # fmt: skip
     parser.add_argument("--no-check", action="store_true", help="send the cell without looking at it first")
 
 
@@ -163,6 +183,9 @@ def add_lasting_options(parser: LineParser) -> None:
     add("--timeout", "--time", type=duration, metavar="D", help="longest run time: 90s, 30m, 8h, 2d")
     add("--grace", type=duration, metavar="D", help="between the interrupt and the end when it is stopped")
     add("--priority", choices=("low", "normal"), help="low lets others go first")
+    add("--with", dest="packages", action="append", default=[], metavar="PKG[,PKG]",
+        help="packages to install for the job (repeatable)")  # fmt: skip
+    add("--runtime", metavar="RUNTIME", help="an interpreter of the cluster by its name")
     add("--env", action="append", default=[], metavar="KEY[=VALUE]",
         help="a variable; without a value as it is here (repeatable)")  # fmt: skip
     how_long = parser.add_mutually_exclusive_group()
@@ -206,6 +229,8 @@ def _title(text: str) -> str:
 def add_result_options(parser: LineParser) -> None:
     """Give ``parser`` the options that name variables of the notebook."""
     add = parser.add_argument
+    add("-i", "--send", type=_names, action="extend", metavar="NAME[,NAME]",
+        help="what the cell needs from here; auto for all that it uses")  # fmt: skip
     add("-o", "--fetch", type=_names, action="extend", metavar="NAME[,NAME]",
         help="variables to bring back; cells that use them wait")  # fmt: skip
     add("--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable")
@@ -221,11 +246,40 @@ def _fetched(names: list[str] | None, as_var: str | None) -> tuple[str, ...] | N
     return None if names is None else tuple(dict.fromkeys(names))
 
 
+def _sent(names: list[str] | None) -> tuple[str, ...] | str | None:
+    if names is None:
+        return None
+    if AUTO in names and len(names) > 1:
+        raise WrongUse(f"--send {AUTO} finds what the cell uses: leave out {', '.join(set(names) - {AUTO})}")
+    return AUTO if AUTO in names else tuple(dict.fromkeys(names))
+
+
+def _param(text: str) -> tuple[str, object]:
+    key, given, value = text.partition("=")
+    name = variable_name(key.strip())
+    if name is None:
+        raise WrongUse(f"--param: {key!r} cannot be the name of a variable: write --param NAME=VALUE")
+    if not given:
+        return name, FROM_NOTEBOOK
+    try:
+        return name, ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return name, value
+
+
 def _identifier(text: str) -> str:
     name = variable_name(text)
     if name is None:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of a variable")
     return name
+
+
+def _looks_secret(key: str, value: str) -> bool:
+    if _SECRET_NAME.search(key) or _SECRET_VALUE.fullmatch(value):
+        return True
+    from mlmagics.secrets import scan_text
+
+    return any(found.sure for found in scan_text(f'{key} = "{value}"'))
 
 
 def _variable(text: str, environ: Mapping[str, str], seen: str) -> tuple[str, str]:
@@ -239,7 +293,7 @@ def _variable(text: str, environ: Mapping[str, str], seen: str) -> tuple[str, st
             )
         return key, environ[key]
     # A notebook is shared and versioned; what is written in a cell is no secret any more.
-    if value and (_SECRET_NAME.search(key) or _SECRET_VALUE.fullmatch(value)):
+    if value and _looks_secret(key, value):
         raise WrongUse(
             f"--env {key}=...: this looks like a secret, and {seen}: set {key} in the environment here and write "
             f"--env {key}"

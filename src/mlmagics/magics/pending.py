@@ -96,6 +96,19 @@ class Pending:
             self._names[name] = _Pending(awaited, placeholder, former)
             self._shell.user_ns[name] = placeholder
 
+    def need(self, names: Iterable[str]) -> None:
+        """Wait for those of ``names`` that a job makes, and put their values into the namespace.
+
+        Raises
+        ------
+        CellStopped
+            When a value will not come, or the waiting was interrupted.
+        """
+        self._notice()
+        wanted = [name for name in names if name in self._names]
+        if wanted:
+            self._bring(sorted(wanted))
+
     def watch(self, job: Job) -> None:
         """Go on waiting for ``job`` in the background: its cell comes back before its end."""
         for awaited in self._of(job):

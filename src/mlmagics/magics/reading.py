@@ -7,16 +7,15 @@ before it reads it is not read. A function's body counts when something reads th
 from __future__ import annotations
 
 import ast
-import dis
 import functools
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from types import CodeType, FunctionType, MethodType
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
-_READS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
-_STORES = ("STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL")
+from mlmagics.sending.codes import all_reads, compiled, reads_of, stored
+
 #: Magics that run the code in their line, or cell, without asking the transformers of the shell.
 _RUN_CODE = ("prun", "lprun", "mprun", "memit")
 _SHELL_CALLS = ("run_line_magic", "run_cell_magic", "system", "getoutput")
@@ -73,7 +72,7 @@ class _Reader:
         if branches is not None:
             return branches(node, known)
         self._whole(ast.Module([node], type_ignores=[]), node, known)
-        return known | _stored(ast.Module([node], type_ignores=[]))
+        return known | stored(ast.Module([node], type_ignores=[]))
 
     def _if(self, node: ast.If, known: set[str]) -> set[str]:
         self._expression(node.test, known)
@@ -126,10 +125,10 @@ class _Reader:
         self._whole(ast.Expression(node), node, known)
 
     def _whole(self, part: ast.Module | ast.Expression, node: ast.AST, known: set[str]) -> None:
-        code = _compiled(part)
+        code = compiled(part)
         if code is None:
             return
-        reads, bodies = _reads_of(code)
+        reads, bodies = reads_of(code)
         # what decorates a function may call it at once
         for inner in ast.walk(node):
             if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -154,56 +153,6 @@ class _Reader:
             seen |= more
 
 
-def _compiled(part: ast.Module | ast.Expression) -> CodeType | None:
-    mode = "eval" if isinstance(part, ast.Expression) else "exec"
-    try:
-        code: CodeType = compile(part, "cell", mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError):
-        # such as a break, which is none outside its loop; what is wrong with the whole cell is told when it runs
-        return None
-    return code
-
-
-def _stored(part: ast.Module) -> set[str]:
-    code = _compiled(part)
-    return set(_names(code, _STORES)) if code is not None else set()
-
-
-def _names(code: CodeType, operations: Sequence[str]) -> Iterator[str]:
-    for step in dis.get_instructions(code):
-        if step.opname in operations:
-            yield str(step.argval)
-
-
-def _reads_of(code: CodeType) -> tuple[set[str], dict[str, set[str]]]:
-    """The names that ``code`` reads at once, and those that the bodies of functions in it read when called."""
-    reads = set(_names(code, _READS))
-    bodies: dict[str, set[str]] = {}
-    for inner in _inner(code):
-        if inner.co_name == "__annotate__":
-            continue
-        if inner.co_flags & inspect.CO_OPTIMIZED and not inner.co_name.startswith("<"):
-            bodies.setdefault(inner.co_name, set()).update(_all_reads(inner))
-        else:
-            # a class body runs at once; so, as a rule, do lambdas and comprehensions
-            more, methods = _reads_of(inner)
-            reads |= more
-            if inner.co_name.startswith("<"):
-                bodies.update(methods)
-            else:
-                bodies.setdefault(inner.co_name, set()).update(*methods.values())
-    return reads, bodies
-
-
-@functools.lru_cache(4096)
-def _all_reads(code: CodeType) -> frozenset[str]:
-    return frozenset(_names(code, _READS)).union(*(_all_reads(inner) for inner in _inner(code)))
-
-
-def _inner(code: CodeType) -> Iterator[CodeType]:
-    return (constant for constant in code.co_consts if isinstance(constant, CodeType))
-
-
 def _reads_of_value(value: Any, space: Mapping[str, Any]) -> set[str]:
     """The names in ``space`` that using ``value`` may read: as a function, a class, or an object of one."""
     found: set[str] = set()
@@ -217,7 +166,7 @@ def _reads_of_value(value: Any, space: Mapping[str, Any]) -> set[str]:
         kind = type(one)
         if issubclass(kind, FunctionType):
             if one.__globals__ is space:
-                found |= _all_reads(one.__code__)
+                found |= all_reads(one.__code__)
             todo.append(one.__dict__.get("__wrapped__"))
         elif issubclass(kind, MethodType):
             todo += [one.__func__, type(one.__self__)]

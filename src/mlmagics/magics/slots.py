@@ -15,6 +15,7 @@ _KINDS = {
     "RESULT": "result",
     "NAME": "cluster",
     "PROJECT": "project",
+    "RUNTIME": "runtime",
     "S": "state",
     "KEY[=VALUE]": "variable",
     "OPTION": "option",
@@ -29,7 +30,7 @@ class Slot:
     """The end of a line: what is typed of a word, and what the word may be."""
 
     typed: str
-    #: ``option job result cluster project state variable file``, or empty
+    #: ``option job result cluster project runtime state variable file``, or empty
     kinds: tuple[str, ...]
     #: what else it may be
     choices: tuple[str, ...] = ()

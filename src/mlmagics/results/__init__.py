@@ -1,0 +1,1 @@
+"""Results of jobs from bytes to Python, by the format that they were kept in. Nothing in them is ever run."""
