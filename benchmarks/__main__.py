@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tornado
 
-from benchmarks import followers, history, scheduling
+from benchmarks import environments, followers, history, scheduling
 from benchmarks.measure import AgentProcess, figures
 from cluster_agent import __version__
 
@@ -43,6 +43,13 @@ _QUEUE = """
 A simulation of a box of 8 GPUs (`python -m benchmarks.scheduling`): one person floods it with jobs of one GPU, 200 at once and
 then as many as it can take, for ten days; another submits a job of all 8 every 12 hours. How long they wait under three
 ways to choose who starts.
+
+"""
+
+_ENVIRONMENTS = """
+## Packages that jobs bring
+
+Twelve packages with 3,000 files, from a folder (`python -m benchmarks.environments`): how long a job waits until it starts.
 
 """
 
@@ -79,6 +86,7 @@ def main() -> None:
         _HEAD.format(facts=facts) + "\n".join(rows),
         _HISTORY.format(count=args.jobs) + "\n".join(history.table(args.jobs)),
         _QUEUE + "\n".join(scheduling.table()),
+        _ENVIRONMENTS + "\n".join(environments.table()),
     ]
     args.out.write_text("\n".join(parts) + "\n", encoding="utf-8")
 

@@ -1,12 +1,14 @@
 """Disks that can be filled, broken and made read-only. They need root, and are skipped loudly without.
 
 tmpfs           a folder on a file system of 48 MiB
+few_files       one on a file system that takes 800 files
 ext4            a folder on an ext4 of 64 MiB, and what makes its kernel give it up
 failing_sync    makes fsync and fdatasync of an agent fail while a file exists
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -36,13 +38,24 @@ def mount(*arguments: object) -> None:
         pytest.skip(f"this needs the right to mount: {done.stderr.strip()}")
 
 
-@pytest.fixture
-def tmpfs(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
+@contextlib.contextmanager
+def memory_disk(folder: Path, options: str) -> Iterator[Path]:
     folder.mkdir()
-    mount("-t", "tmpfs", "-o", "size=48m", "none", folder)
+    mount("-t", "tmpfs", "-o", options, "none", folder)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Path]:
+    with memory_disk(tmp_path / "disk", "size=48m") as folder:
+        yield folder
+
+
+@pytest.fixture
+def few_files(tmp_path: Path) -> Iterator[Path]:
+    with memory_disk(tmp_path / "disk", "size=48m,nr_inodes=800") as folder:
+        yield folder
 
 
 class Ext4:

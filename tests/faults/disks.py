@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from running import AgentProcess
+from running import AgentProcess, NotReady
 
 MIB = 2**20
 
@@ -24,9 +25,20 @@ def fill(folder: Path) -> Path:
     return filler
 
 
+def use_up_files(folder: Path) -> Path:
+    """Make all the files that a disk takes; a folder that holds them."""
+    holder = folder / "files"
+    holder.mkdir()
+    try:
+        for number in itertools.count():
+            (holder / str(number)).touch()
+    except OSError:
+        return holder
+
+
 def refused_start(agent: AgentProcess) -> str:
     """The line with which an agent refuses to start."""
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(NotReady) as caught:
         agent.start()
     text = str(caught.value)
     assert "Traceback" not in text

@@ -22,7 +22,10 @@ AGENT = {
     "before the commit": ("jobs/sql.py", '        self._db.execute("COMMIT")\n        return results\n'),
     "behind the commit": ("jobs/sql.py", "        return results\n"),
     "before the reply": ("server/jobs.py", '    headers = {"Location":'),
-    "before the order is sent": ("executors/local.py", "        started = start_time(spare.pid)\n"),
+    "before the order is sent": (
+        "executors/local.py",
+        "    loop = asyncio.get_running_loop()\n    await loop.sock_sendall(",
+    ),
     "the order is sent": ("executors/local.py", "    return await loop.sock_recv(spare.channel, 1)\n"),
     "before the start is recorded": (
         "jobs/life.py",
@@ -36,7 +39,7 @@ AGENT = {
 }
 #: Steps of the supervisor, and whether the cell may have run when it dies there.
 SUPERVISOR = {
-    "before the order is acknowledged": ("supervisor/main.py", '            agent.send(b"1")\n', False),
+    "before the order is acknowledged": ("supervisor/main.py", "            agent.send(TAKEN)\n", False),
     "before the log is taken": ("supervisor/main.py", "    become_reaper()\n", False),
     "the log is taken": ("supervisor/main.py", "        if folder.closed(order.nonce).exists()", False),
     "started is written": ("supervisor/watch.py", "        kills_before = machine_oom_kills()\n", True),

@@ -1,12 +1,13 @@
 """The disk is full, breaks, becomes read-only: states are kept, nothing is accepted that is not, all is told."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 
 import psutil
 import pytest
-from disks import fill, refused_start
+from disks import fill, refused_start, use_up_files
 
 from cluster_agent.errors import StorageFault
 from cluster_agent.protocol import State, Submit
@@ -70,6 +71,29 @@ def test_a_full_disk_is_told_everywhere_and_passes(tmpfs, make_agent):
     assert client.info().remark == ""
     job = client.submit(Submit(source="1"), "another")
     assert wait_ended(client, job.job_id).state is State.SUCCEEDED
+    assert len(client.jobs().jobs) == 2
+
+
+def test_a_disk_that_takes_no_more_files_is_told_and_passes(few_files, make_agent):
+    agent = make_agent(few_files / "home")
+    agent.start()
+    client = agent.client()
+    job = client.submit(Submit(source="import time\nprint(1, flush=True)\ntime.sleep(600)"), "k")
+    until(lambda: text_of(list(client.events(job.job_id))))
+    files = use_up_files(few_files)
+    assert refused(client, "another")
+    assert not healthy(client)
+    assert "all inodes are in use" in client.info().remark
+    agent.kill()
+    agent.start()
+    client = agent.client()
+    client.cancel(job.job_id)
+    assert wait_ended(client, job.job_id).state is State.CANCELLED
+    assert refused(client, "another")
+    shutil.rmtree(files)
+    until(lambda: healthy(client))
+    again = client.submit(Submit(source="1"), "another")
+    assert wait_ended(client, again.job_id).state is State.SUCCEEDED
     assert len(client.jobs().jobs) == 2
 
 

@@ -32,9 +32,9 @@ MUTANTS = {
     "acknowledges before it writes": mutant(
         "accepted_is_kept",
         "jobs/dispatcher.py",
-        "        try:\n            await self._keep(run.record, env)\n",
+        "        try:\n            await self._keep(run.record, env, lock)\n",
         "        try:\n            asyncio.get_running_loop().call_later(\n"
-        "                2, lambda: asyncio.ensure_future(self._keep(run.record, env)))\n"
+        "                2, lambda: asyncio.ensure_future(self._keep(run.record, env, lock)))\n"
         "            return run.record\n",
     ),
     "is off by one at a cursor": mutant(
@@ -43,8 +43,8 @@ MUTANTS = {
     "adopts by process id alone": mutant(
         "a_process_id_is_not_a_process",
         "executors/local.py",
-        "if handle.boot_id != self._boot_id or start_time(handle.pid) != handle.pid_started:",
-        "if start_time(handle.pid) is None:",
+        "return bool(still_there([handle.pid], [handle.pid_started], handle.boot_id))",
+        "return start_time(handle.pid) is not None",
     ),
     "has no barrier before a display": mutant(
         "displays_keep_their_place",

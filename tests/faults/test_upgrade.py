@@ -7,16 +7,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from broken import copy_package
-from disks import refused_start
+from broken import Change, copy_package
+from disks import fill, refused_start
 
 from cluster_agent.errors import BadRequest
+from cluster_agent.jobs.store import SCHEMA_VERSION
 from cluster_agent.protocol import State, Submit
 from running import supervisors, text_of, until, wait_ended
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: The states of the product that were handed out; jobs that they started must be adopted.
-HANDED_OUT = ["9bef306"]
+HANDED_OUT = ["9bef306", "f049e6e"]
 
 CHATTY = """
 import hashlib, os, time
@@ -55,11 +56,11 @@ def test_a_newer_agent_takes_over_the_jobs_of_a_former_one(former, make_agent, t
     wait_ended(client, ended.job_id)
     go = tmp_path / "go"
     running = client.submit(Submit(source=CHATTY.format(go=str(go)), env={"A": "1"}), "running")
+    client.extend(running.job_id, 60)
     waiting = client.submit(Submit(source="import os\nprint(os.environ['B'])", env={"B": "2"}), "waiting")
     cancelled = client.submit(Submit(source="1"), "cancelled")
     until(lambda: len(list(client.events(running.job_id))) > 5)
     seen = list(client.events(running.job_id))
-    client.extend(running.job_id, 60)
     old.stop()
     new = make_agent(tmp_path / "home", "--gpus", "1")
     new.start()
@@ -90,6 +91,29 @@ def test_a_former_agent_refuses_the_database_of_a_newer_one(former, make_agent, 
     assert "written by a newer agent" in refused_start(make_agent(tmp_path / "home", python=former))
     new.start()
     assert text_of(list(new.client().events(job.job_id))) == "1\n"
+
+
+def test_a_newer_agent_changes_the_database_on_a_full_disk(tmpfs, make_agent, tmp_path):
+    old = make_agent(tmpfs / "home")
+    old.start()
+    job = old.client().submit(Submit(source="print(1)"), "k")
+    wait_ended(old.client(), job.job_id)
+    old.stop()
+    step = Change(
+        "cluster_agent/jobs/store.py",
+        f"SCHEMA_VERSION = {SCHEMA_VERSION}",
+        f"SCHEMA_VERSION = {SCHEMA_VERSION + 1}",
+    )
+    newer = copy_package(tmp_path / "newer", [step])
+    schema = tmp_path / "newer" / "src" / "cluster_agent" / "jobs" / "schema"
+    (schema / f"{SCHEMA_VERSION + 1}.sql").write_text("CREATE TABLE more (x BLOB) STRICT;")
+    fill(tmpfs)
+    new = make_agent(tmpfs / "home", python=newer)
+    new.stderr = tmp_path / "stderr"
+    new.start()
+    assert text_of(list(new.client().events(job.job_id))) == "1\n"
+    new.stop()
+    assert "written by a newer agent" in refused_start(make_agent(tmpfs / "home"))
 
 
 def test_files_of_a_newer_agent_are_told_and_not_touched(agent):
@@ -136,8 +160,8 @@ def test_a_former_agent_names_what_it_does_not_know(former, make_agent, tmp_path
     old = make_agent(tmp_path / "home", python=former)
     old.start()
     with pytest.raises(BadRequest) as caught:
-        old.client().submit(Submit(source="x = 1", fetch=["x"]), "k")
-    assert caught.value.field == "fetch"
+        old.client().submit(Submit(source="print(x)", params={"x": "1"}), "k")
+    assert caught.value.field == "params"
     assert "newer client than agent" in caught.value.message
 
 
