@@ -35,6 +35,10 @@ def until(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
         time.sleep(0.01)
 
 
+class NotReady(AssertionError):
+    """An agent ended, or said nothing, in place of its ready line."""
+
+
 class AgentProcess:
     """``cluster-agent serve`` on a free port with its home in ``home``."""
 
@@ -87,7 +91,7 @@ class AgentProcess:
             if not ready:
                 self._process.kill()
             self._reap()
-            raise AssertionError(f"no ready line; {self.stderr.read_text()[-2000:]}")
+            raise NotReady(f"no ready line; {self.stderr.read_text()[-2000:]}")
         self.url = line.split()[2]
 
     def client(self, token: str | None = None) -> AgentClient:

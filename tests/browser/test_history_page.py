@@ -264,6 +264,19 @@ def test_a_log_that_was_cut_is_read_anew(agent: Any, page: Any, script: Any) -> 
     assert lines(page) == ["kept"]
 
 
+def test_what_is_missing_in_a_log_is_said_where_it_is_missing(agent: Any, page: Any, script: Any) -> None:
+    script.out("before\n")
+    script.add("storage", message="the disk failed to keep its log (Input/output error)")
+    script.add("dropped", count=3, message="3 events of type metric, beyond their limit")
+    script.out("after\n")
+    script.end()
+    enter(page, agent)
+    state(page, "Finished")
+    notes = page.locator("#log .note.warn")
+    expect(notes.nth(0)).to_contain_text("failed to keep its log (Input/output error)")
+    expect(notes.nth(1)).to_contain_text("3 events of type metric")
+
+
 # ---- the log ----
 
 

@@ -12,6 +12,7 @@ _PERHAPS = re.compile(r"^Waiting for .*\n", re.MULTILINE)
 #: Longest first: the name of a file is not yet the name of an agent.
 _PLACEHOLDERS = [
     (r"mlm_[\w-]{20,}", "TOKEN"),
+    (r"#mli1\w+", "#CODE"),
     (r"code=[\w-]{16,}", "code=CODE"),
     (r"\b[0-9a-f]{64}\b", "SHA256"),
     (r"\b[0-9a-f]{32}\b", "MARKER"),
@@ -21,6 +22,7 @@ _PLACEHOLDERS = [
     (r"\b(https?)://[\w.-]+:\d+", "URL"),
     (r"\blocalhost:\d+ takes connections \([^)]*\)", "HOST takes connections"),
     (r"\bgpu-box:\d+ takes connections \([^)]*\)", "HOST takes connections"),
+    (r"attachments add [\w-]+ URL#CODE", "attachments add NAME URL#CODE"),
     (r"(?:/[\w.~+-]+)+/python[\d.]*", "PYTHON"),
     (r"\b\d+\.\d+\.\d+(?:[a-z.]+\d+)?\b(?![.\d])", "VERSION"),
     (r"\b\d\d [A-Z][a-z][a-z] \d\d:\d\d(:\d\d)?\b", "TIME"),

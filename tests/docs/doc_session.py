@@ -33,8 +33,20 @@ RUN = {"mlmagics", "cluster-agent", "curl", "cat", "cp", "ls"}
 #: Commands of other projects and systems that pages may tell people to type.
 FOREIGN = {
     *("pip", "uv", "pipx", "python", "python3", "python3.12", "git", "ssh", "scp", "rsync", "sudo"),
-    *("systemctl", "loginctl", "journalctl", "sqlite3", "docker", "papermill", "jupyter", "cd", "mkdir"),
+    *(
+        "systemctl",
+        "loginctl",
+        "journalctl",
+        "sqlite3",
+        "docker",
+        "papermill",
+        "jupyter",
+        "cd",
+        "mkdir",
+        "export",
+    ),
 }
+_SHOWN_INVITE = re.compile(r"https?://gpu-box:8900#[\w.]+")
 _SHOWN_URL = re.compile(r"(https?)://(?:gpu-box|127\.0\.0\.1|localhost):8900")
 _CELL_FAILED = re.compile(r"^(?:Usage)?Error: ", re.MULTILINE)
 _COMMAND_FAILED = re.compile(r"^(?:mlmagics|cluster-agent|curl): [^\n]*\Z", re.MULTILINE)
@@ -59,6 +71,8 @@ class DocSession:
         self.local_home = home / "local"
         self.url = ""
         self._token = "typed"
+        #: the line that somebody was sent last
+        self.invite = ""
         self._front_end: FrontEnd | None = None
         self._serving: list[tuple[subprocess.Popen[str], Path]] = []
         self._env = {
@@ -224,11 +238,14 @@ class DocSession:
     def _remember(self, words: list[str], output: str) -> None:
         if words[:3] == ["cluster-agent", "token", "create"] and output.startswith("mlm_"):
             self._token = output.strip()
+        if words[:2] == ["cluster-agent", "invite"] and (code := re.search(r"#mli1\w+", output)):
+            self.invite = f"{self.url}{code[0]}"
         if words[:2] == ["cluster-agent", "init"]:
             # somebody carries the certificate to where the notebook is
             shutil.copy(Path(self._env["CLUSTER_AGENT_HOME"]) / "cert.pem", self.home / "cert.pem")
 
     def _translated(self, text: str) -> str:
+        text = _SHOWN_INVITE.sub(lambda found: self.invite or found[0], text)
         text = _SHOWN_URL.sub(lambda found: self.url or found[0], text)
         text = text.replace("--port 8900", "--port 0")
         return re.sub(r"\bada\b", getpass.getuser(), text)

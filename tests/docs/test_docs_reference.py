@@ -28,10 +28,14 @@ from cluster_agent.supervisor.environment import INHERITED
 from mlmagics.cli.main import _COMMANDS
 from mlmagics.cluster import session
 from mlmagics.errors import ClusterError, UserError
+from mlmagics.lab.git import tasks
+from mlmagics.lab.git.asked import Credentials
+from mlmagics.lab.git.calls import CALLS
 from mlmagics.magics import attachments, config, options, registry, verbs
 from mlmagics.magics.words import LineParser
 
 REFERENCE = ROOT / "docs" / "reference"
+GIT = REFERENCE / "git.md"
 HTTP, EVENTS, ERRORS = REFERENCE / "http.md", REFERENCE / "events.md", REFERENCE / "errors.md"
 MAGICS, CONFIGURATION, PYTHON = (
     REFERENCE / "magics.md",
@@ -75,6 +79,8 @@ def wire_types() -> dict[str, type[msgspec.Struct]]:
         protocol.Limits,
         protocol.Usage,
         protocol.Project,
+        protocol.Runtime,
+        protocol.KeptEnvironments,
         protocol.FileEntry,
         protocol.ResultEntry,
         protocol.TokenInfo,
@@ -154,6 +160,26 @@ def test_docs_errors_have_every_code_of_the_notebook_side() -> None:
     documented = {code_in(row[1])[0]: row[0] for row in rows(section(ERRORS, "In Python"))}
     known = {kind.__name__: f"`{kind.code}`" for kind in kinds(UserError)}
     assert documented == {**known, ClusterError.__name__: "the agent's"}
+
+
+# --- git in the sidebar -------------------------------------------------------------------------------------
+
+
+def test_docs_git_has_every_call_and_field() -> None:
+    documented = {code_in(row[0])[0]: code_in(row[1]) for row in rows(section(GIT, "Calls"))}
+    known = {}
+    for name, call in CALLS.items():
+        body = Credentials if name == "credentials" else call.takes  # type: ignore[attr-defined]
+        known[name] = [field.name for field in msgspec.structs.fields(body)]
+    assert documented == {name: documented[name] for name in known}
+    for name, fields in known.items():
+        assert sorted(documented[name]) == sorted(fields), name
+
+
+def test_docs_git_has_every_state_of_a_task() -> None:
+    states = first_codes(section(GIT, "Tasks"))
+    told = inspect.getdoc(tasks) or ""
+    assert set(states) == set(re.findall(r"\b[a-z_]+\b", told.partition("::")[2].partition("all of")[0]))
 
 
 # --- configuration ------------------------------------------------------------------------------------------

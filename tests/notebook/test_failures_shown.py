@@ -39,24 +39,22 @@ def test_a_traceback_looks_native(lab: FrontEnd) -> None:
 def test_a_name_that_is_only_here(lab: FrontEnd) -> None:
     lab.run("import math as calc\ndf = [1, 2]\ndef clean(): pass")
     cells = {
-        "df.mean()": "df exists in your notebook, not in the job: define it in this cell, or write it under "
-        "project:// and read it there",
-        "clean()": "clean exists in your notebook, not in the job: define it in this cell",
-        "calc.sqrt(2)": "calc is imported in your notebook, not in the job: write import math as calc into this cell",
-        "def f():\n    return df\nf()": "df exists in your notebook, not in the job: define it in this cell, or "
-        "write it under project:// and read it there",
+        "df.mean()": "df is defined in your notebook (In [2], list), not in the cell: add --send df",
+        "clean()": "clean is defined in your notebook (In [2], function), not in the cell: add --send clean",
+        "calc.sqrt(2)": "calc is imported in your notebook, not in the cell: write import math as calc into it",
+        "def f():\n    return df\nf()": "df is defined in your notebook (In [2], list), not in the cell: add --send df",
     }
     for number, (source, hint) in enumerate(cells.items(), start=1):
-        line = last_line(lab.run(f"%%gpu-box --wait\n{source}"))
+        line = last_line(lab.run(f"%%gpu-box --wait --no-check\n{source}"))
         assert line.endswith(f"is not defined. {ALL.format(number)}. {hint}"), source
-    assert last_line(lab.run("%%gpu-box --wait\nnowhere")).endswith(ALL.format(len(cells) + 1))
+    assert last_line(lab.run("%%gpu-box --wait --no-check\nnowhere")).endswith(ALL.format(len(cells) + 1))
 
 
 def test_a_file_that_is_only_here_and_what_the_hint_says_works(lab: FrontEnd, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "trips.csv").write_text("miles\n1\n")
     lab.run(f"%cd {tmp_path}")
-    line = last_line(lab.run("%%gpu-box --wait\nopen('data/trips.csv').read()"))
+    line = last_line(lab.run("%%gpu-box --wait --no-check\nopen('data/trips.csv').read()"))
     assert (
         f"failed: FileNotFoundError: [Errno 2] No such file or directory: 'data/trips.csv'. {ALL.format(1)}. "
         in line
@@ -123,9 +121,9 @@ def test_a_late_failure_says_it_on_the_card_and_in_the_log(lab: FrontEnd, tmp_pa
     lab.run("df = [1, 2]")
     go = tmp_path / "go"
     hold = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)\n"
-    cell = lab.run(f"%%gpu-box --no-wait\n{hold}df.mean()")
+    cell = lab.run(f"%%gpu-box --no-wait --no-check\n{hold}df.mean()")
     go.touch()
-    hint = "df exists in your notebook, not in the job: define it in this cell, or write it under project:// and read it there"
+    hint = "df is defined in your notebook (In [2], list), not in the cell: add --send df"
     lab.wait(lambda: hint in cell.text)
     assert hint in cell.displays[-1]["text/html"]
     assert lab.run("%logs gpu-box/1").text.rstrip().endswith(hint)

@@ -16,7 +16,7 @@ from mlmagics.cluster.store import AttachmentStore
 from mlmagics.errors import BadCell, BadValue, JobFailed, UserError, WaitTimeout
 from mlmagics.job.handle import Job
 
-KEEPS = "%%gpu-box --wait --fetch m,n,rmse\nm, n, rmse = {'a': [1, None]}, object(), 0.25\nopen('report.txt', 'w').write('all good')"
+KEEPS = "%%gpu-box --wait --fetch m,n,rmse\nm, n, rmse = {'a': [1, None]}, __import__('threading').Lock(), 0.25\nopen('report.txt', 'w').write('all good')"
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_what_there_is_is_listed_with_what_to_type(lab: FrontEnd) -> None:
     listed = lab.run("%fetch gpu-box/1").text.splitlines()
     assert listed[0].split() == ["name", "type", "size", "note"]
     assert listed[1].split() == ["m", "dict", "14", "B", "result"]
-    assert listed[2].startswith("n           object        not kept: ")
+    assert listed[2].startswith("n           lock         not kept: ")
     assert listed[3].split() == ["rmse", "float", "4", "B", "result"]
     assert listed[4].split() == ["report.txt", "8", "B", "file"]
     assert listed[5:] == [
@@ -112,10 +112,10 @@ def test_wrong_lines_say_what_is_right(lab: FrontEnd, tmp_path: Path) -> None:
 def test_results_of_a_job_in_python(submit: Callable[..., Job]) -> None:
     job = submit(
         "import time, mlmagics\nfor step in range(3): mlmagics.log(step=step, rmse=1 / (step + 1))\n"
-        "time.sleep(0.3)\nm, n = (1, 2), 1j",
+        "time.sleep(0.3)\nm, n = (1, 2), __import__('threading').Lock()",
         fetch=["m", "n"],
     )
-    assert job.result("m", timeout_s=30) == [1, 2]
+    assert job.result("m", timeout_s=30) == (1, 2)
     assert [(entry.name, entry.reason is None) for entry in job.results()] == [("m", True), ("n", False)]
     with pytest.raises(UserError, match="n was not kept by gpu-box/1: "):
         job.result("n")
@@ -124,7 +124,7 @@ def test_results_of_a_job_in_python(submit: Callable[..., Job]) -> None:
     assert job.metrics() == [{"step": step, "rmse": 1 / (step + 1)} for step in range(3)]
     assert repr(job) == "<Job gpu-box/1: Finished>"
     again = job.resubmit(name="second")
-    assert again.result("m") == [1, 2]
+    assert again.result("m") == (1, 2)
     assert repr(again) == "<Job gpu-box/2 'second': Finished>"
     assert again.info.fetch == ["m", "n"]
 

@@ -106,7 +106,7 @@ def test_a_cell_in_a_cell_waits_too(lab: FrontEnd, held: Held) -> None:
 
 def test_a_cell_gives_its_values_at_its_end_and_tells_what_was_not_kept(lab: FrontEnd) -> None:
     cell = lab.run(
-        "%%gpu-box --wait --fetch history,rmse -o thing\nhistory, rmse = [1, 2], 0.5\nthing = object()"
+        "%%gpu-box --wait --fetch history,rmse -o thing\nhistory, rmse = [1, 2], 0.5\nthing = __import__('threading').Lock()"
     )
     assert cell.status == "ok"
     told = cell.text.splitlines()[3:]
@@ -119,7 +119,7 @@ def test_a_cell_gives_its_values_at_its_end_and_tells_what_was_not_kept(lab: Fro
 
 
 def test_a_cell_that_needs_what_was_not_kept_is_told_so_once(lab: FrontEnd, held: Held) -> None:
-    held.job("m = object()")
+    held.job("m = __import__('threading').Lock()")
     held.release()
     lab.run("%wait gpu-box/1")
     # the wait's own end may have been before the results were looked at
@@ -278,7 +278,7 @@ def test_silent_code_of_a_front_end_never_waits(lab: FrontEnd, held: Held) -> No
 def test_after_a_restart_of_the_kernel_results_can_be_fetched(
     open_front_end: Callable[..., FrontEnd], lab: FrontEnd, held: Held, client: AgentClient
 ) -> None:
-    held.job("m, n = {'a': 1}, object()", "--fetch m,n")
+    held.job("m, n = {'a': 1}, __import__('threading').Lock()", "--fetch m,n")
     lab.kill()
     held.release()
     wait_ended(client, 1)

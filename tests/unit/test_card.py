@@ -164,7 +164,7 @@ def test_card_of_an_ended_job_holds_all_that_was_displayed() -> None:
         "b",
         "loss 0.5 (step 0)",
         "1 file, 3 B: %fetch gpu-box/7 --files",
-        "Kept: rmse (8 B): %fetch gpu-box/7 NAME",
+        "Kept: rmse (8 B): %fetch gpu-box/7 rmse",
         "Not kept: df: too large",
     ]
     markup = data["text/html"]

@@ -269,12 +269,14 @@ def test_canvas_rest_of_a_long_log_is_one_display_that_is_updated(capsys: pytest
 def test_canvas_tells_of_displays_beyond_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
     shell = RecordingShell()
     events = [display(f"{n}") for n in range(1000)]
-    dropped = Event(type="dropped", count=3_000_000)
-    draw(canvas_of(shell), *events, dropped, END, budget=Budget(displays=5))
+    dropped = Event(type="dropped", stream="stdout", count=3_000_000)
+    refused = Event(type="storage", message="the disk refused")
+    draw(canvas_of(shell), *events, dropped, refused, refused, END, budget=Budget(displays=5))
     assert [one["data"]["text/plain"] for one in shell.published] == ["0", "1", "2", "3", "4"]
     assert capsys.readouterr().out.splitlines() == [
         "... 995 displays left out; all of them: %logs gpu-box/7 --open",
         "... 2.9 MiB of output are in no log",
+        "... the disk refused",
     ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from cluster_agent.protocol import Event, Job, State
 from mlmagics.job.failures import failure
-from mlmagics.job.hints import Here
+from mlmagics.preflight.here import Here
 
 GIB = 2**30
 
@@ -128,8 +128,7 @@ def error(ename, evalue="", **fields):
             job(State.FAILED, exit_code=1),
             error("NameError", "name 'df' is not defined", name="df"),
             "failed: NameError: name 'df' is not defined. ",
-            ("df exists in your notebook, not in the job: define it in this cell, or write it under project:// "
-            "and read it there"),
+            "df is defined in your notebook (int, 28 B), not in the cell: add --send df",
         ),
     ],
 )  # fmt: skip

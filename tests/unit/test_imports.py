@@ -58,6 +58,8 @@ def test_the_agent_imports_neither_of_the_others(path):
 def test_the_kit_needs_nothing_but_the_standard_library(path):
     allowed = set(sys.stdlib_module_names) | {"mlmagics_job"}
     optional = {"IPython", "fsspec", "matplotlib", "matplotlib_inline", "traitlets"}
+    # for what only they can write or read
+    optional |= {"cloudpickle", "pyarrow", "skops"}
     for name in imports(path):
         root = name.partition(".")[0]
         assert root in allowed | optional, name

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from cluster_agent.jobs.drain import Drain
 from cluster_agent.jobs.need import Need
 from cluster_agent.jobs.order import AGED_S, LIFTED_S, Turns, Waiting, in_order
@@ -113,6 +115,21 @@ def test_turns_count_from_when_a_job_became_its_users_next():
     assert turns.look([second], NOW + 30) == {2: NOW + 20}
     assert turns.look([], NOW + 40) == {}
     assert turns.look([second], NOW + 50) == {2: second.submitted_at}
+
+
+def test_nobody_has_waited_more_or_less_when_the_clock_was_set():
+    turns, shares = Turns(), Shares(TOTAL)
+    first, second = job(1), job(2)
+    turns.look([first, second], NOW + 10)
+    turns.look([second], NOW + 20)
+    shares.take("ada", Need(gpus=4), NOW)
+    shares.give_back("ada", Need(gpus=4), NOW + HALF_LIFE_S)
+    year = 365 * 86400.0
+    for step in (-3 * year, 4 * year):
+        turns.step(step)
+        shares.step(step)
+    assert turns.look([second], NOW + year + 30) == {2: NOW + year + 20}
+    assert shares.of("ada", NOW + year + 2 * HALF_LIFE_S) == pytest.approx(0.125)
 
 
 # --- shares -------------------------------------------------------------------------------------------------

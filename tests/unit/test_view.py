@@ -354,6 +354,14 @@ def test_view_collects_files_and_counts_what_is_in_no_log() -> None:
     view = view_of(
         Event(type="file", path="a.txt", size=3, sha256="0"),
         Event(type="dropped", stream="stdout", count=7),
+        Event(type="dropped", count=2, message="2 events of type metric, beyond their limit"),
+        *[Event(type="storage", message="the disk\nrefused")] * 2,
+        Event(type="recovered"),
     )
     assert [(file.path, file.size) for file in view.files] == [("a.txt", 3)]
     assert view.dropped_bytes == 7
+    assert view.holes == [
+        "not in the log: 2 events of type metric, beyond their limit",
+        "the disk refused",
+        "the box was restarted here; lines that were not on its disk are lost",
+    ]
