@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tornado
 
-from benchmarks import environments, followers, history, scheduling
+from benchmarks import environments, followers, history, preflight, scheduling, values
 from benchmarks.measure import AgentProcess, figures
 from cluster_agent import __version__
 
@@ -34,6 +34,22 @@ _HISTORY = """
 
 The same agent with {count:,} jobs of history, each with a folder and a log; times as a client sees them
 (`python -m benchmarks.history`).
+
+"""
+
+_VALUES = """
+## A value there and back
+
+An array of 512 MiB, pickled, hashed and sent, and fetched again, each beside a plain copy of a file of the same size
+(`python -m benchmarks.values`).
+
+"""
+
+_PREFLIGHT = """
+## What is said about a cell before it is sent
+
+Scripts and notebooks that stand alone, so that whatever refuses one is wrong or a fault of its own; and names taken away from
+them, which must be missed (`python -m benchmarks.preflight [FOLDER ...]` lists both).
 
 """
 
@@ -85,6 +101,8 @@ def main() -> None:
     parts = [
         _HEAD.format(facts=facts) + "\n".join(rows),
         _HISTORY.format(count=args.jobs) + "\n".join(history.table(args.jobs)),
+        _VALUES + "\n".join(values.table()),
+        _PREFLIGHT + "\n".join(preflight.table()),
         _QUEUE + "\n".join(scheduling.table()),
         _ENVIRONMENTS + "\n".join(environments.table()),
     ]

@@ -21,7 +21,7 @@ import sysconfig
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -211,32 +211,45 @@ def first_time() -> float:
     return float(done.stdout)
 
 
+def table(folders: Sequence[Path] = (), recall: int = 100) -> list[str]:
+    """The lines of a table; what was flagged and missed is printed, to be looked at."""
+    lines = ["| what | measured | goal |", "|---|---|---|"]
+    for folder, name in [(folder, folder.name) for folder in folders] or _installed():
+        found = look(folder, recall)
+        for file, missing in found.flagged.items():
+            print(f"{file}: {', '.join(f'{one} (line {at[0]})' for one, at in missing.errors.items())}")
+        for one in found.missed:
+            print(f"missed: {one}")
+        times = [1000 * second for second in found.seconds] or [0.0]
+        lines += [
+            f"| {name}: {found.files:,} files that stand alone, refused | {len(found.flagged)} | no wrong one |",
+            f"| {name}: with warnings; dynamic | {found.warned}; {found.dynamic} | |",
+            f"| {name}: of {found.taken} names taken away reported; refused for | {found.reported}; {found.refused} | |",
+            f"| {name}: names of a file, median | {statistics.median(times):.1f} ms | |",
+        ]
+    again = [1000 * second for second in cell_times(50)]
+    first = min(1000 * first_time() for _ in range(5))
+    return [
+        *lines,
+        f"| all checks of a cell of 25 lines | {statistics.median(again):.1f} ms | 50 ms |",
+        f"| the same, the first in a kernel | {first:.0f} ms | |",
+    ]
+
+
+def _installed() -> list[tuple[Path, str]]:
+    paths = sysconfig.get_paths()
+    return [(Path(paths["stdlib"]), "the standard library"), (Path(paths["purelib"]), "installed packages")]
+
+
 def main() -> None:
-    """Print what was found."""
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.preflight", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument(
         "--recall", type=int, default=100, metavar="FILES", help="take names away from so many files"
     )
     args = parser.parse_args()
-    paths = sysconfig.get_paths()
-    for folder in args.folders or [Path(paths["stdlib"]), Path(paths["purelib"])]:
-        found = look(folder, args.recall)
-        for name, missing in found.flagged.items():
-            print(f"{name}: {', '.join(f'{one} (line {lines[0]})' for one, lines in missing.errors.items())}")
-        for name in found.missed:
-            print(f"missed: {name}")
-        milliseconds = [1000 * second for second in found.seconds] or [0.0]
-        print(
-            f"{folder}: {found.files} files, {len(found.flagged)} with errors (listed above), {found.warned} with warnings, "
-            f"{found.dynamic} dynamic; of {found.taken} names taken away {found.reported} reported, {found.refused} as "
-            f"errors; {statistics.mean(milliseconds):.1f} ms for each file, median {statistics.median(milliseconds):.1f}"
-        )
-    times = [1000 * second for second in cell_times(50)]
-    first = [1000 * first_time() for _ in range(3)]
-    print(
-        f"a cell of 25 lines: median {statistics.median(times):.1f} ms, most {max(times):.1f}; first in a kernel {min(first):.0f} ms"
-    )
+    print("\n".join(table(args.folders, args.recall)))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from cluster_agent.content.blobs import Blobs
 from cluster_agent.content.projects import Projects
 from cluster_agent.environments.interpreters import Interpreters
 from cluster_agent.environments.provision import Provision
-from cluster_agent.errors import StorageFault
 from cluster_agent.executors.groups import find_place
 from cluster_agent.executors.habits import Kind, kind_of
 from cluster_agent.executors.kit import install_kit
@@ -59,8 +58,6 @@ from cluster_agent.supervisor.environment import build_variables
 _log = logging.getLogger(__name__)
 _DESCRIPTORS = 65536
 _IDLE_LOOK_S = 2.0
-#: Between an end of a job and the moment when what it takes is told.
-_MEASURE_S = 2.0
 
 
 def serve(config: Config) -> None:
@@ -96,7 +93,7 @@ async def _serve(config: Config, home: Home, instance: Instance) -> None:
             print(f"cluster-agent ready: {agent.own_url} (home {home.path})", flush=True)  # noqa: T201
             chores = [
                 asyncio.create_task(agent.retention.run()),
-                asyncio.create_task(_measure(agent)),
+                asyncio.create_task(agent.retention.keep_measured(lambda: agent.dispatcher.change)),
                 asyncio.create_task(agent.storage.watch()),
                 asyncio.create_task(agent.keyring.watch()),
                 asyncio.create_task(agent.gpu_watch.watch()),
@@ -109,17 +106,6 @@ async def _serve(config: Config, home: Home, instance: Instance) -> None:
                     chore.cancel()
                 await asyncio.gather(*chores, return_exceptions=True)
                 agent.audit.note("stop", **who, outcome="ok")
-
-
-async def _measure(agent: Agent) -> None:
-    """Keep up, for ever, what ended jobs take on disk; not at once, as most that changes is no end of a job."""
-    while True:
-        await agent.dispatcher.change.wait()
-        await asyncio.sleep(_MEASURE_S)
-        try:
-            await agent.retention.measure()
-        except (OSError, StorageFault) as error:
-            _log.error("ended jobs cannot be measured at present: %s", error)
 
 
 async def _check_formats(agent: Agent) -> None:

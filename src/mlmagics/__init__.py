@@ -44,7 +44,9 @@ __all__ = [
 
 # Imported on first use: a job's interpreter, a terminal's start and `%load_ext` need none of it at once.
 _ELSEWHERE = {
-    **dict.fromkeys(("Job", "attachments", "cancel", "jobs", "logs", "plan", "submit", "wait"), "mlmagics.api"),
+    **dict.fromkeys(
+        ("Job", "attachments", "cancel", "jobs", "logs", "plan", "submit", "wait"), "mlmagics.api"
+    ),
     "log": "mlmagics_job.metrics",
 }
 

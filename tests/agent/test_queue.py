@@ -212,7 +212,7 @@ def test_draining_keeps_jobs_waiting_across_a_restart(box):
     assert waiting.starts_by >= info.drain_until
     agent.restart()
     submit = Submitter(agent.client())
-    assert submit.state(running) is State.RUNNING
+    until(lambda: submit.state(running) is State.RUNNING)
     assert submit.client.job(waiting.job_id).waiting_for.endswith(": new disks")
     assert any(
         line.startswith("DRAINING   no job is started until ") for line in agent_command(agent.home, "status")

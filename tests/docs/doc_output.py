@@ -33,7 +33,7 @@ _PLACEHOLDERS = [
     (r"\b\d+ d \d+ h\b", "DURATION"),
     (r"\b\d+ min \d+ s\b", "DURATION"),
     (r"\b\d+(?:\.\d+)? m?s\b", "DURATION"),
-    (r"\b\d+(\.\d+)? (MiB|GiB|TiB)\b", "SIZE"),
+    (r"\b\d+(\.\d+)? (KiB|MiB|GiB|TiB)\b", "SIZE"),
     (r"\b\d+\.\d of \d+ CPUs?\b", "CPUS in use"),
     (r"\b\d+ CPUs?\b", "CPUS"),
     (r"\bCPUs +\d+ of \d+ free", "CPUS free"),

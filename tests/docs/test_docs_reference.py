@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -33,6 +33,7 @@ from mlmagics.lab.git.asked import Credentials
 from mlmagics.lab.git.calls import CALLS
 from mlmagics.magics import attachments, config, options, registry, verbs
 from mlmagics.magics.words import LineParser
+from mlmagics.preflight.finding import Code
 
 REFERENCE = ROOT / "docs" / "reference"
 GIT = REFERENCE / "git.md"
@@ -163,6 +164,10 @@ def test_docs_errors_have_every_code_of_the_notebook_side() -> None:
 
 
 # --- git in the sidebar -------------------------------------------------------------------------------------
+
+
+def test_docs_magics_have_every_finding_about_a_cell() -> None:
+    assert set(first_codes(section(MAGICS, "What a cell is checked for"))) == set(get_args(Code))
 
 
 def test_docs_git_has_every_call_and_field() -> None:

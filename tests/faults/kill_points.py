@@ -18,7 +18,7 @@ def at(mark):
 #: step: (file, the line that it stands before). Steps of the agent.
 AGENT = {
     "before anything is written": ("jobs/intake.py", "        self._storage.check()\n"),
-    "the folder is made": ("jobs/dispatcher.py", "        try:\n            await self._store.add(record)\n"),
+    "the folder is made": ("jobs/entering.py", "        try:\n            await self.store.add(record)\n"),
     "before the commit": ("jobs/sql.py", '        self._db.execute("COMMIT")\n        return results\n'),
     "behind the commit": ("jobs/sql.py", "        return results\n"),
     "before the reply": ("server/jobs.py", '    headers = {"Location":'),

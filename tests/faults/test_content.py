@@ -56,6 +56,26 @@ def test_a_line_of_100_mb(agent):
     assert psutil.Process(agent.pid).memory_info().rss < 200e6
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_log_of_1_gb(agent):
+    client = agent.client()
+    source = "import hashlib, os\ndigest = hashlib.sha256()\nfor i in range(1000):\n    block = (b'%06d ' % i + b'x' * 92 + b'\\n') * 10_000\n    os.write(1, block); digest.update(block)\nopen('digest', 'w').write(digest.hexdigest())"
+    job = client.submit(Submit(source=source), "k")
+    followed, most = hashlib.sha256(), 0
+    process = psutil.Process(agent.pid)
+    for number, event in enumerate(client.follow(job.job_id)):
+        if event.type == "output":
+            followed.update(event.text.encode())
+        if number % 100 == 0:
+            most = max(most, process.memory_info().rss)
+    told = b"".join(client.job_file(job.job_id, "digest")).decode()
+    stream = event.streams["stdout"]
+    assert (stream.bytes, stream.lines, event.complete) == (1_000_000_000, 10_000_000, True)
+    assert followed.hexdigest() == stream.sha256 == told
+    assert most < 200e6
+
+
 def test_events_that_a_job_prints_are_text(agent):
     forged = [
         {

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broken import SOURCE, Change, copy_package
 from mutant_checks import CHECKS
+
+from broken import SOURCE, Change, copy_package
 
 HERE = Path(__file__).resolve().parent
 #: In all copies, so that a heartbeat need not be waited for.
@@ -32,10 +33,12 @@ MUTANTS = {
     "acknowledges before it writes": mutant(
         "accepted_is_kept",
         "jobs/dispatcher.py",
-        "        try:\n            await self._keep(run.record, env, lock)\n",
+        "        try:\n            await self._entry.keep(",
         "        try:\n            asyncio.get_running_loop().call_later(\n"
-        "                2, lambda: asyncio.ensure_future(self._keep(run.record, env, lock)))\n"
-        "            return run.record\n",
+        "                2, lambda: asyncio.ensure_future(self._entry.keep(\n"
+        "                run.record, self.folder_of(run.record.job_id), env=env, lock=lock)))\n"
+        "            return run.record\n"
+        "            await self._entry.keep(",
     ),
     "is off by one at a cursor": mutant(
         "a_cursor_is_exact", "log/scan.py", "        if head[0] <= seq:\n", "        if head[0] < seq:\n"

@@ -36,8 +36,8 @@ while True:
     done = len(lines)
     time.sleep(0.02)
 """
-#: JupyterLab's own trouble when its theme is changed soon after another change
-_ITS_OWN = "Failed to execute 'removeChild'"
+#: JupyterLab's own trouble: when its theme is changed soon after another change, and on a machine that is busy
+_ITS_OWN = re.compile(r"Failed to execute 'removeChild'|^Plugin \S+ .*(took .*|taking too long) to activate")
 
 
 class Orders:
@@ -109,7 +109,7 @@ def page_of(
         )
     yield page
     context.close()
-    assert [line for line in troubles if _ITS_OWN not in line and not lets(line)] == []
+    assert [line for line in troubles if not _ITS_OWN.search(line) and not lets(line)] == []
 
 
 def job_of(notebook: Notebook, cell: int) -> str:

@@ -12,7 +12,7 @@ from tornado.httpclient import HTTPClientError
 from cluster_agent import __version__
 from cluster_agent.protocol import PROTOCOL_VERSION
 from mlmagics.cluster.store import AttachmentStore
-from running import AgentProcess
+from running import AgentProcess, agent_command
 
 
 async def test_lab_version_is_told(sidebar: Sidebar) -> None:
@@ -40,6 +40,23 @@ async def test_lab_cluster_is_added_and_removed(
     assert store.token(store.get("other")) == other.token
     assert await sidebar.send("api/clusters/other", method="DELETE") is None
     assert list(store.all()) == ["gpu-box"]
+
+
+@pytest.mark.parametrize("whole_line", [True, False])
+async def test_lab_cluster_is_added_by_an_invite(
+    sidebar: Sidebar, start_agent: Any, store: AttachmentStore, whole_line: bool
+) -> None:
+    other = start_agent("--shared-uid")
+    line = agent_command(other.home, "invite", "grace")[0].replace(" box ", " other ")
+    body = {"url": line} if whole_line else {"url": line.split()[-1], "name": "other"}
+    row = await sidebar.send("api/clusters", body | {"name": "other"})
+    assert (row["name"], row["state"], row["user"]) == ("other", "Ready", "grace")
+    again = await sidebar.send("api/clusters", body | {"name": "other"})
+    assert "attached already" in again["remark"]
+    with pytest.raises(HTTPClientError) as caught:
+        await sidebar.send("api/clusters", body | {"name": "third"})
+    assert b"was used already" in caught.value.response.body  # type: ignore[union-attr]
+    assert list(store.all()) == ["gpu-box", "other"]
 
 
 async def test_lab_stream_tells_of_a_cluster_that_a_notebook_has_added(

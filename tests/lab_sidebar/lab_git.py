@@ -75,3 +75,8 @@ class GitSection:
     def answer(self, button: str) -> None:
         """Answer the dialog that is open."""
         self.page.get_by_role("dialog").get_by_role("button", name=button).click()
+
+    def answer_with_enter(self, button: str) -> None:
+        """Press Enter in the dialog that is open: the button that has the focus by itself is that one."""
+        self.page.locator(f'dialog button:focus:has-text("{button}")').wait_for()
+        self.page.keyboard.press("Enter")

@@ -6,8 +6,12 @@ import os
 import re
 from typing import Any
 
+import pytest
+
 from cluster_agent.protocol import Submit
-from running import AgentProcess
+from running import AgentProcess, until
+
+PlaywrightTimeout = pytest.importorskip("playwright.sync_api").TimeoutError
 
 
 def submit(box: AgentProcess, source: str, **spec: Any) -> str:
@@ -26,6 +30,22 @@ class Panel:
     def open(self) -> None:
         self.page.get_by_role("tab", name="Clusters, jobs and git").click()
         self.node.wait_for()
+
+    def command(self, label: str) -> None:
+        """Run a command by the palette."""
+        field = self.page.get_by_placeholder("SEARCH", exact=True)
+        until(lambda: self._palette(field))
+        field.fill(label)
+        self.page.keyboard.press("Enter")
+
+    def _palette(self, field: Any) -> bool:
+        # a key that comes before the shortcuts are known is lost
+        self.page.keyboard.press("Control+Shift+C")
+        try:
+            field.wait_for(timeout=3000)
+        except PlaywrightTimeout:
+            return False
+        return True
 
     def job(self, ref: str) -> Any:
         """The row of a job."""

@@ -64,7 +64,7 @@ def test_sidebar_git_discards_only_after_a_yes(
     section.press("Discard the changes of model.py")
     expect(page.get_by_role("dialog")).to_contain_text("model.py")
     # the answer that harms nothing has the focus
-    page.keyboard.press("Enter")
+    section.answer_with_enter("Keep them")
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert path.read_text() == "depth = 99\n"
     section.press("Discard the changes of model.py")
@@ -194,9 +194,7 @@ def test_sidebar_git_can_be_used_with_the_keyboard_only(
     for name in ("a.py", "b.py"):
         repository.write(name, "1\n")
     git_jupyter.lab(page, repository.folder.name)
-    page.keyboard.press("Control+Shift+C")
-    page.get_by_placeholder("SEARCH", exact=True).fill("Git: write a commit")
-    page.keyboard.press("Enter")
+    section.panel.command("Git: write a commit")
     expect(section.message).to_be_focused()
     page.keyboard.type("By hand")
     expect(section.node).to_contain_text("Nothing is staged")

@@ -171,7 +171,7 @@ def test_sidebar_git_goes_back_from_a_merge_that_is_not_finished(
     expect(section.node).to_contain_text("A merge is not finished: 1 file has a conflict")
     expect(section.message).to_have_count(0)
     section.press("Go back to how it was")
-    page.keyboard.press("Enter")
+    section.answer_with_enter("Go on resolving")
     expect(section.node).to_contain_text("A merge is not finished")
     section.press("Go back to how it was")
     section.answer("Go back")
@@ -188,10 +188,11 @@ def test_sidebar_git_shows_progress_and_cancels(
     git_server: GitServer,
     page: Any,
 ) -> None:
-    push_from(tracked, "big.txt", "".join(f"{n * 7919 % 10007}\n" for n in range(40_000)))
-    before = repository.git("rev-parse", "HEAD")
+    push_from(tracked, "old.py", "x = 2\n")
     section.open(git_jupyter, repository.folder.name)
     until_logged_in(section, page, git_server)
+    push_from(tracked, "big.txt", "".join(f"{n * 7919 % 10007}\n" for n in range(40_000)))
+    before = repository.git("rev-parse", "HEAD")
     git_server.flows.clear()
     try:
         section.press("Pull")
@@ -242,7 +243,7 @@ def test_sidebar_git_finds_secrets_before_a_push(
     expect(found).to_contain_text("settings.py:1")
     assert key not in dialog.inner_text()
     # what harms nothing has the focus
-    page.keyboard.press("Enter")
+    section.answer_with_enter("Do not push")
     expect(dialog).to_have_count(0)
     assert tracked.git("ls-remote", "origin", "main").split()[0] != repository.git("rev-parse", "HEAD")
     section.press("Push")

@@ -83,7 +83,7 @@ def test_the_token_may_come_from_three_places(session, agent, monkeypatch):
         (None, {"token": "t", "ca": "/nowhere"}, "--ca /nowhere cannot be used: No such file"),
         ("http://127.0.0.1:9", {"token": "t"}, "connection refused"),
         ("http://192.0.2.1:8900", {"token": "t"}, "is not encrypted"),
-        ("https://gpu-box:8900#code", {}, "invites (URL#CODE) are not there yet"),
+        ("https://gpu-box:8900#code", {}, "is not the code of an invite"),
         ("ssh://me@gpu-box", {}, "ssh:// attachments are not there yet"),
     ],
 )

@@ -233,6 +233,20 @@ def test_a_job_of_no_wait_is_looked_at_later(mlmagics, agent):
     assert out == b""
 
 
+def test_results_are_printed_or_saved(mlmagics):
+    numpy = pytest.importorskip("numpy")
+    (mlmagics.folder / "train.py").write_text(
+        "import numpy\nrmse = 0.25\npair = (1, 2)\ncurve = numpy.arange(3)\n"
+    )
+    mlmagics("run", "train.py")
+    out, _ = mlmagics("fetch", "gpu-box/1", "rmse", "pair")
+    assert out.splitlines() == [b"0.25", b'{"$":"tuple","v":[1,2]}']
+    out, _ = mlmagics("fetch", "gpu-box/1", "curve")
+    assert b"curve.npy" in out
+    assert numpy.load(mlmagics.folder / "curve.npy").tolist() == [0, 1, 2]
+    mlmagics("fetch", "gpu-box/1", "nothing", status=2)
+
+
 def test_where_no_browser_starts_the_address_is_told(mlmagics, agent):
     mlmagics("run", "-", given=b"print(1)")
     mlmagics.env["BROWSER"] = "false"

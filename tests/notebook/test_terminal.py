@@ -103,7 +103,7 @@ def test_config_and_help_print_plain_lines(terminal: Terminal) -> None:
     assert "at most 8 h (config: --timeout; defaults:" in terminal.run(terminal.cell("", "1"))
     shown = terminal.run("%gpu-box help")
     assert shown.startswith("usage: %%gpu-box [options]")
-    assert len(shown.rstrip().splitlines()) <= 24
+    assert len(shown.rstrip().splitlines()) <= 32
     assert "Did you mean %%gpu-box?" in terminal.run("get_ipython().run_cell_magic('gpubox', '', '1')")
 
 

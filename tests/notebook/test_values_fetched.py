@@ -164,12 +164,7 @@ keep("npz", "npz", packed.getvalue())
 keep("npy_pickle", "npy", bomb)
 keep("packed", "npy", b"".join(packing.pieces({}, bomb, [])))
 
-class Evil(pa.ExtensionType):
-    def __init__(self): super().__init__(pa.int64(), "mlmagics.test.evil")
-    def __arrow_ext_serialize__(self): return bomb
-    @classmethod
-    def __arrow_ext_deserialize__(cls, storage, data): return cls()
-field = pa.field("x", pa.int64(), metadata={"ARROW:extension:name": "arrow.py_extension_type", "ARROW:extension:metadata": bomb})
+field = pa.field("x", pa.int64(), metadata={"ARROW:extension:name": "mlmagics.test.evil", "ARROW:extension:metadata": bomb})
 table = pa.Table.from_arrays([pa.array([1])], schema=pa.schema([field]))
 sink = io.BytesIO()
 with pa.ipc.new_stream(sink, table.schema) as writer: writer.write_table(table)
@@ -196,6 +191,29 @@ channel.send({"type": "result", "name": "deep", "kind": "list", "format": "tagge
 """
 
 
+@pytest.fixture
+def careless(tmp_path: Path) -> Iterator[None]:
+    """An extension type that somebody has registered, and that runs what it is told to."""
+    pa = pytest.importorskip("pyarrow")
+
+    class Careless(pa.ExtensionType):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(pa.int64(), "mlmagics.test.evil")
+
+        def __arrow_ext_serialize__(self) -> bytes:
+            return b""
+
+        @classmethod
+        def __arrow_ext_deserialize__(cls, _storage: object, data: bytes) -> Careless:
+            pickle.loads(data).close()
+            return cls()
+
+    pa.register_extension_type(Careless())
+    yield
+    pa.unregister_extension_type("mlmagics.test.evil")
+
+
+@pytest.mark.usefixtures("careless")
 def test_a_hostile_result_runs_nothing_here(submit: Callable[..., Job], tmp_path: Path) -> None:
     for name in ("pyarrow", "skops", "sklearn", "xgboost", "lightgbm"):
         pytest.importorskip(name)

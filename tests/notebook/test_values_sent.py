@@ -168,3 +168,31 @@ def test_a_value_whose_module_the_job_lacks_says_so(notebook: FrontEnd) -> None:
     assert "thing (Thing), which was sent with this cell, needs the module onlyhere" in cell.text, cell.text
     assert "add --with onlyhere" in cell.text
     assert "Traceback" not in cell.text
+
+
+def test_a_value_that_a_job_still_makes_is_waited_for(lab: FrontEnd) -> None:
+    lab.run("%%gpu-box --no-wait --fetch m,scale\nimport time\ntime.sleep(0.5)\nm, scale = [1, 2], 3")
+    cell = lab.run("%%gpu-box --send auto --wait\nprint(m * scale)")
+    assert "[1, 2, 1, 2, 1, 2]\n" in cell.text, cell.text
+    assert "which makes m and scale" in cell.text or "from gpu-box/1" in cell.text
+
+
+def test_on_one_s_own_machine_files_take_the_place_of_copies(notebook: FrontEnd) -> None:
+    notebook.run("big = np.arange(500_000)")
+    notebook.run(
+        "import cluster_agent.file_calls as calls\ndone = []\n"
+        "for name in ('send_blob', 'give_blob', 'result_of'):\n"
+        "    def spy(self, *given, name=name, plain=getattr(calls.FileCalls, name)):\n"
+        "        done.append(name)\n        return plain(self, *given)\n"
+        "    setattr(calls.FileCalls, name, spy)"
+    )
+    cell = notebook.run(
+        "%%local --send big --fetch twice --wait\ntwice = big * 2\ntwice[0] = 1", within_s=120
+    )
+    assert cell.status == "ok", cell.text
+    assert notebook.run("print(done, int(twice.sum()), int(big[0]))").text == "['give_blob'] 249999500001 0\n"
+    # what came is one's own: a change stays here
+    notebook.run(
+        "twice[0] = 5\nagain = mlmagics_job = None\nimport mlmagics\nagain = mlmagics.last.result('twice')"
+    )
+    assert notebook.run("print(int(twice[0]), int(again[0]))").text == "5 1\n"

@@ -440,7 +440,9 @@ def test_one_error_is_one_line_and_several_say_what_to_type_for_all() -> None:
 
 
 def test_warnings_refuse_nothing_and_are_few() -> None:
-    found = [Finding(level="warning", code="c", message=f"m{number}", line=number) for number in range(20)]
+    found = [
+        Finding(level="warning", code="name_later", message=f"m{number}", line=number) for number in range(20)
+    ]
     refuse(found, "gpu-box")
     shown = remarks(found)
     assert shown[:2] == ["m0", "line 1: m1"]

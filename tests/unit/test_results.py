@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from cluster_agent.protocol import Event, ResultEntry
+from cluster_agent.protocol import Event, ResultEntry, State
 from mlmagics.display.telling import results_lines
 from mlmagics.display.view import View
 from mlmagics.errors import BadValue, UserError
@@ -161,7 +161,7 @@ def test_a_pickle_is_read_by_those_who_trust_it_only():
 
 
 def test_the_kept_are_told_in_a_line_and_the_large_with_their_size():
-    view = View()
+    view = View(State.SUCCEEDED)
     sizes = [
         ("rmse", 4, None),
         ("model", 2_900_000, None),

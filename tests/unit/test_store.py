@@ -120,7 +120,12 @@ def test_a_database_of_the_first_version_is_brought_to_this_one(tmp_path):
 
     async def act(store, past):
         await store.add(record(8, source="print(8)", left_behind=[(4711, 5.0)], role="admin"))
-        return await store.get(7), await store.get(8), await store.listed(Filter()), await store._sql.read(tokens_of)
+        return (
+            await store.get(7),
+            await store.get(8),
+            await store.listed(Filter()),
+            await store._sql.read(tokens_of),
+        )
 
     old, new, listed, tokens = with_store(path, act)
     assert (old.source, old.env_names, old.gpu_ids, old.complete) == ("print(1)", ["KEY"], ["GPU-1"], True)

@@ -13,6 +13,7 @@ import { branchIcon, fetchIcon, minusIcon, pullIcon, pushIcon } from './icons';
 import { fileOf, isBusy, repoOf, taskHere } from './model';
 import type { Deed } from './model';
 import type { GitStore } from './store';
+import type { Transfers } from './transfers';
 import type { FileChange, Repo } from './types';
 
 export const GIT_IDS = {
@@ -42,6 +43,7 @@ export interface GitParts {
   readonly app: JupyterFrontEnd;
   readonly store: GitStore;
   readonly deeds: Deeds;
+  readonly transfers: Transfers;
   readonly documents: Documents;
   readonly trans: Words;
   /** Bring the section into view. */
@@ -67,7 +69,7 @@ interface OfRepo {
 }
 
 function onRepo(parts: GitParts): void {
-  const { app, store, deeds, trans, show } = parts;
+  const { app, store, deeds, transfers, trans, show } = parts;
   const add = (id: string, { label, caption, icon, act, enabled = () => true }: OfRepo): void => {
     app.commands.addCommand(id, {
       label,
@@ -98,27 +100,27 @@ function onRepo(parts: GitParts): void {
     icon: stopIcon,
     describedBy: argsOf(),
     isEnabled: () => taskHere(store.state)?.cancelling === false,
-    execute: () => deeds.cancel()
+    execute: () => transfers.cancel()
   });
   add(GIT_IDS.fetch, {
     label: trans.__('Git: fetch'),
     caption: trans.__('Ask the remote what is new, without changing any file'),
     icon: fetchIcon,
-    act: () => deeds.fetch(),
+    act: () => transfers.fetch(),
     enabled: repo => repo.remotes.length > 0
   });
   add(GIT_IDS.pull, {
     label: trans.__('Git: pull'),
     caption: trans.__('Take over the commits of others from the remote'),
     icon: pullIcon,
-    act: () => deeds.pull(),
+    act: () => transfers.pull(),
     enabled: repo => repo.upstream !== null && !repo.in_progress
   });
   add(GIT_IDS.push, {
     label: trans.__('Git: push'),
     caption: trans.__('Send your commits to the remote'),
     icon: pushIcon,
-    act: () => deeds.push(),
+    act: () => transfers.push(),
     enabled: repo => repo.remotes.length > 0 && !repo.in_progress
   });
   add(GIT_IDS.commit, {

@@ -21,7 +21,9 @@ import type { GitState } from './model';
 import { followPlace } from './place';
 import { Git } from './section';
 import { GitStore } from './store';
+import { Transfers } from './transfers';
 import type { FileChange } from './types';
+import { Work } from './work';
 
 export interface GitOptions {
   readonly app: JupyterFrontEnd;
@@ -46,7 +48,9 @@ export function addGit(options: GitOptions): GitPart {
   const { app, settings, trans } = options;
   const store = new GitStore(options.store, settings.now);
   const documents = new Documents(app);
-  const deeds = new Deeds({ store, documents, settings, trans });
+  const work = new Work(store, documents, settings, trans);
+  const deeds = new Deeds(work);
+  const transfers = new Transfers(work);
   const tracker = new WidgetTracker<MainAreaWidget<DiffTab>>({ namespace: 'mlmagics-lab-diffs' });
   const openDiff = (root: string, file: FileChange): void => {
     let tab = tracker.find(({ content }) => content.root === root && keyOf(content.file) === keyOf(file));
@@ -57,10 +61,10 @@ export function addGit(options: GitOptions): GitPart {
     }
     app.shell.activateById(tab.id);
   };
-  const commands = addGitCommands({ app, store, deeds, documents, trans, show: options.show, openDiff });
+  const commands = addGitCommands({ app, store, deeds, transfers, documents, trans, show: options.show, openDiff });
   store.changed.connect(() => commands.forEach(id => app.commands.notifyCommandChanged(id)));
   followPlace(app, options.browser, store);
-  const section = new GitSection({ app, store, deeds, settings, trans, openDiff });
+  const section = new GitSection({ app, store, deeds, transfers, settings, trans, openDiff });
   return { commands, buttons: [GIT_IDS.fetch, GIT_IDS.refresh], section };
 }
 
@@ -68,6 +72,7 @@ interface SectionOptions {
   readonly app: JupyterFrontEnd;
   readonly store: GitStore;
   readonly deeds: Deeds;
+  readonly transfers: Transfers;
   readonly settings: Known;
   readonly trans: Words;
   readonly openDiff: (root: string, file: FileChange) => void;
@@ -102,7 +107,7 @@ class GitSection extends Section<GitState> {
   }
 
   private drawn(): JSX.Element {
-    const { app, store, deeds, settings, trans } = this.options;
+    const { app, store, deeds, transfers, settings, trans } = this.options;
     const { state } = store;
     const root = repoOf(state)?.root ?? '';
     return (
@@ -116,9 +121,9 @@ class GitSection extends Section<GitState> {
         setStrips={strips => void settings.set('gitStripOutputs', strips)}
         again={() => void store.refresh()}
         switchBranch={() => void deeds.switchBranch()}
-        pull={() => void deeds.pull()}
-        push={() => void deeds.push()}
-        cancel={() => void deeds.cancel()}
+        pull={() => void transfers.pull()}
+        push={() => void transfers.push()}
+        cancel={() => void transfers.cancel()}
         abort={() => void deeds.abort()}
         goOn={() => void deeds.goOn()}
         trust={() => void deeds.trust()}

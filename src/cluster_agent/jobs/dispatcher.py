@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from cluster_agent.errors import StorageFault
 from cluster_agent.executors.base import Executor
 from cluster_agent.folder import JobFolder
 from cluster_agent.jobs.board import Board
 from cluster_agent.jobs.changes import Changes
 from cluster_agent.jobs.clock import Clock
-from cluster_agent.jobs.drain import Drain, read_drain, write_drain
-from cluster_agent.jobs.folders import forget_variables, make_folder
+from cluster_agent.jobs.drain import Drain, Drains
+from cluster_agent.jobs.entering import Entry, LayInputs
+from cluster_agent.jobs.folders import forget_variables
 from cluster_agent.jobs.gpu_use import GpuWatch
 from cluster_agent.jobs.life import Lives, MakeVariables, Provide, Run
 from cluster_agent.jobs.need import Need
@@ -37,15 +36,13 @@ from cluster_agent.jobs.slots import Slots
 from cluster_agent.jobs.store import Store
 from cluster_agent.limits import LimitTable
 from cluster_agent.log.watch import LogWatcher
-from cluster_agent.protocol import Inputs, State
+from cluster_agent.protocol import State
 from cluster_agent.storage import Storage
 
 _log = logging.getLogger(__name__)
 #: A look at the queue all the same: jobs grow old, and GPUs come free that somebody outside has used.
 _LOOK_S, _LOOK_OUTSIDE_S = 60.0, 5.0
 _STUMBLE_S = 1.0
-
-LayInputs = Callable[[str, Inputs, JobFolder], None]
 
 
 class Dispatcher:
@@ -122,9 +119,8 @@ class Dispatcher:
             adopt=lambda run: self._launch(run, self._lives.adopt(run)),
             changed=self._changed,
         )
-        self._lay_inputs = lay_inputs
-        self._drain_file = drain_file
-        self._drain = read_drain(drain_file)
+        self._entry = Entry(store=store, storage=storage, lay_inputs=lay_inputs)
+        self._drains = Drains(drain_file)
         self._pulse = Pulse()
         self._places: dict[int, Place] | None = None
         #: set when the queue is to be looked at
@@ -157,8 +153,7 @@ class Dispatcher:
     @property
     def draining(self) -> Drain | None:
         """The drain in force, when no jobs are started at present."""
-        drain = self._drain
-        return None if drain is None or drain.over(self._clock.now()) else drain
+        return self._drains.at(self._clock.now())
 
     @property
     def change(self) -> asyncio.Event:
@@ -216,13 +211,13 @@ class Dispatcher:
         if self.draining is not None or not self._queue.starts_alone(record, self._board.box()):
             with self._queue.room(record):
                 record = msgspec.structs.replace(record, job_id=take_id())
-                await self._keep(record, env, lock)
+                await self._entry.keep(record, self.folder_of(record.job_id), env=env, lock=lock)
                 self._queue.add(record)
             self._changed()
             return record
         run = self._board.intend(msgspec.structs.replace(record, job_id=take_id()))
         try:
-            await self._keep(run.record, env, lock)
+            await self._entry.keep(run.record, self.folder_of(run.record.job_id), env=env, lock=lock)
         except BaseException:
             self._board.let_go(run)
             self._changed()
@@ -231,30 +226,9 @@ class Dispatcher:
         self._tell()
         return run.record
 
-    async def _keep(self, record: JobRecord, env: Mapping[str, str], lock: str) -> None:
-        folder = self.folder_of(record.job_id)
-        try:
-            await asyncio.to_thread(
-                make_folder, folder, env, lock, lambda: self._lay_inputs(record.user, record.inputs, folder)
-            )
-        except OSError as error:
-            self._lives.storage.report(error.strerror or str(error))
-            raise StorageFault(
-                f"the agent's disk refused ({error.strerror}); nothing was accepted"
-            ) from error
-        try:
-            await self._store.add(record)
-        except BaseException:
-            await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
-            raise
-
     async def drain(self, drain: Drain | None) -> None:
         """Start no jobs for the time being; None: start them again."""
-        try:
-            await asyncio.to_thread(write_drain, self._drain_file, drain)
-        except OSError as error:
-            raise StorageFault(f"the agent's disk refused ({error.strerror}); nothing has changed") from error
-        self._drain = drain
+        await self._drains.set(drain)
         self._changed()
 
     # Start and end of the agent

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 
+from cluster_agent.errors import StorageFault
 from cluster_agent.folder import write_durably
 from cluster_agent.units import format_clock
 
@@ -44,3 +46,29 @@ def write_drain(path: Path, drain: Drain | None) -> None:
         path.unlink(missing_ok=True)
     else:
         write_durably(path, msgspec.json.encode(drain))
+
+
+class Drains:
+    """The drain in force, kept in the file at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._drain = read_drain(path)
+
+    def at(self, now: float) -> Drain | None:
+        """The drain at a time, if there is one then."""
+        return None if self._drain is None or self._drain.over(now) else self._drain
+
+    async def set(self, drain: Drain | None) -> None:
+        """Keep another one, durably; None ends it.
+
+        Raises
+        ------
+        StorageFault
+            When the disk refused; nothing has changed.
+        """
+        try:
+            await asyncio.to_thread(write_drain, self._path, drain)
+        except OSError as error:
+            raise StorageFault(f"the agent's disk refused ({error.strerror}); nothing has changed") from error
+        self._drain = drain

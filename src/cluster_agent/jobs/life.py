@@ -39,10 +39,8 @@ _MAX_VANISHED = 3
 _MAX_SWEEPS = 100
 #: Between two looks at processes that could not be killed.
 _LEFT_BEHIND_S = 10.0
-#: Between two looks at something that should change by itself soon.
-_LOOK_AGAIN_S = 0.2
-#: After the disk refused.
-_RETRY_S = 1.0
+#: Between two looks at something that should change by itself soon, and after the disk refused.
+_LOOK_AGAIN_S, _RETRY_S = 0.2, 1.0
 
 #: Builds a job's whole environment from its record and the values of ``--env``.
 MakeVariables = Callable[[JobRecord, Mapping[str, str]], dict[str, str]]

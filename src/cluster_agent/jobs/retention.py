@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 #: How many jobs are measured, looked at or deleted at a time.
 _STEP = 100
 _EVERY_S = 3600.0
+#: Most that changes is no end of a job.
+_MEASURE_S = 2.0
 #: Where no job has ended for longer than both this and what jobs are kept for, the clock may be wrong, as after
 #: a boot. It has an hour to be put right.
 _QUIET_S, _DOUBT_S = 86400.0, 3600.0
@@ -151,10 +153,16 @@ class Retention:
                 self.kept_bytes = report.kept_bytes + blobs
             return report
 
-    async def measure(self) -> None:
-        """Count what jobs take that have ended since the last look."""
-        async with self._lock:
-            self.kept_bytes += await self._measure()
+    async def keep_measured(self, next_change: Callable[[], asyncio.Event]) -> None:
+        """Count, for ever, what jobs take that have ended: some time after each change."""
+        while True:
+            await next_change().wait()
+            await asyncio.sleep(_MEASURE_S)
+            try:
+                async with self._lock:
+                    self.kept_bytes += await self._measure()
+            except (OSError, StorageFault) as error:
+                _log.error("ended jobs cannot be measured at present: %s", error)
 
     def _now(self) -> float:
         """The earlier of the times by the clock and by the clock as it was at the start.

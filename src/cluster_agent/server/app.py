@@ -19,6 +19,7 @@ from cluster_agent.content.blobs import Blobs
 from cluster_agent.content.projects import Projects
 from cluster_agent.environments.interpreters import Interpreters
 from cluster_agent.environments.provision import Provision
+from cluster_agent.errors import Unauthorized
 from cluster_agent.jobs.access import Access
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.gpu_use import GpuWatch
@@ -31,7 +32,7 @@ from cluster_agent.jobs.store import Store
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.server.attempts import Attempts
-from cluster_agent.server.auth import Keyring
+from cluster_agent.server.auth import Caller, Keyring
 from cluster_agent.server.call import Route
 from cluster_agent.server.connections import Crowd
 from cluster_agent.server.gate import Endpoint
@@ -97,6 +98,23 @@ class Agent:
     def touch(self) -> None:
         """Note that somebody uses this agent."""
         self.last_request = time.monotonic()
+
+    def identify(self, token: str, address: str) -> Caller:
+        """Whose ``token`` it is; a wrong one is held against the ``address`` that it comes from.
+
+        Raises
+        ------
+        Unauthorized
+            When it is unknown, revoked or expired.
+        TooManyTries
+            When it is, and that address has sent too many such.
+        """
+        try:
+            return self.keyring.identify(token)
+        except Unauthorized:
+            self.token_attempts.check(address)
+            self.token_attempts.failed(address)
+            raise
 
     def base_url(self, host: str) -> str:
         """Address for history URLs: the public one, else the one that the caller used."""

@@ -120,6 +120,8 @@ class Call:
         self.sink: Sink | None = None
         #: whether it came over the agent's Unix socket: then the caller is the agent's own user
         self.on_control_socket = agent.on_control_socket(handler.request)
+        #: where it comes from, when that is an address
+        self.address = handler.request.remote_ip or "-"
         #: what the audit log is told of this act beside who and when
         self.facts: dict[str, str | int | float | bool | None] = {}
         self._handler = handler

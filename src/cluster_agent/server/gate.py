@@ -264,13 +264,7 @@ class Endpoint(RequestHandler):
 
     def _known(self, token: str) -> Caller:
         """Whose token it is; it is looked at again while the request lasts, so that its end ends a stream."""
-        attempts = self._agent.token_attempts
-        try:
-            caller = self._agent.keyring.identify(token)
-        except Unauthorized:
-            attempts.check(self._address)
-            attempts.failed(self._address)
-            raise
+        caller = self._agent.identify(token, self._address)
         self._look_again(token)
         return caller
 

@@ -24,7 +24,7 @@ async def page(call: Call) -> Job | None:
         token = call.headers.get("Authorization", "").partition(" ")[2].strip()
         if not token:
             raise Unauthorized()
-        return await get_job(call.as_caller(call.agent.keyring.identify(token)))
+        return await get_job(call.as_caller(call.agent.identify(token, call.address)))
     await _send(call, "history.html")
     return None
 

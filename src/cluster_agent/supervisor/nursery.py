@@ -39,8 +39,8 @@ REPLY_BYTES = 4096
 #: As the processes are called in ``top``; 15 bytes at most.
 NURSERY_NAME = "mlm-nursery"
 SUPERVISOR_NAME = "mlm-supervisor"
-#: Between two tries to kill what a dead supervisor has left behind.
-_SWEEP_S = 0.5
+#: Between two tries to kill what a dead supervisor has left behind: the first, and more and more up to the last.
+_SWEEP_S, _RARELY_S = 0.25, 30.0
 
 
 class Born(msgspec.Struct, frozen=True, tag=True):
@@ -81,7 +81,7 @@ class _Nursery:
         self._signals = signals
         self._supervisors: set[int] = set()
         #: when to look again after what could not be killed at once, in monotonic seconds
-        self._sweep_at = math.inf
+        self._sweep_at, self._pause_s = math.inf, _SWEEP_S
 
     def run(self) -> None:
         """Bear, until nobody asks any more; and sweep, until no supervisor is left."""
@@ -139,10 +139,12 @@ class _Nursery:
             if pid == 0:
                 break
             self._supervisors.discard(pid)
-        self._sweep_at = math.inf
-        if has_children(self._supervisors):
-            kill_below(self._supervisors)
-            self._sweep_at = time.monotonic() + _SWEEP_S
+        if not has_children(self._supervisors):
+            self._sweep_at, self._pause_s = math.inf, _SWEEP_S
+            return
+        kill_below(self._supervisors)
+        self._sweep_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _RARELY_S)
 
 
 def _grow_up(not_ours: Iterable[int], theirs: int) -> NoReturn:

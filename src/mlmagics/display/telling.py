@@ -148,7 +148,12 @@ def notes(subject: Subject, view: View) -> list[str]:
 
 
 def results_lines(view: View, ref: str, told: Collection[str] = ()) -> list[str]:
-    """Which variables of the job were kept and which were not, and how to get them; but those that were ``told``."""
+    """Which variables of the job were kept and which were not, and how to get them; but those that were ``told``.
+
+    Nothing of a job that did not succeed: what a cell had when it was stopped is no result.
+    """
+    if view.state is not State.SUCCEEDED:
+        return []
     entries = [entry for entry in view.results if entry.name not in told]
     kept = [entry for entry in entries if entry.reason is None]
     large = [entry for entry in entries if (entry.reason or "").endswith(_ASK)]

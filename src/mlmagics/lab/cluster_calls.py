@@ -108,5 +108,5 @@ def _options(asked: NewCluster) -> dict[str, Any]:
 
 def _no_token(_prompt: str) -> str:
     raise BadValue(
-        "a token is needed: ask whoever runs the cluster for one, and paste it here", field="token"
+        "an invite or a token is needed: ask whoever runs the cluster, and paste it here", field="token"
     )

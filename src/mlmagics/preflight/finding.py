@@ -6,6 +6,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["error", "warning"]
+Code = Literal[
+    "name_in_notebook",
+    "name_missing",
+    "name_later",
+    "module_here",
+    "module_missing",
+    "module_version",
+    "colab",
+    "file_here",
+    "project_missing",
+    "no_project_path",
+    "no_file",
+    "no_keyboard",
+    "past_output",
+    "python_too_old",
+    "never_there",
+    "secret",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +32,8 @@ class Finding:
 
     #: an error surely ends the job, so the cell is not sent; a warning may be right
     level: Level
-    #: for programs, such as ``name_missing``
-    code: str
+    #: for programs
+    code: Code
     message: str
     #: what it is about: a name, a module, a path
     name: str = ""

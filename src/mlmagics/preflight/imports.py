@@ -8,7 +8,7 @@ from importlib import metadata
 
 from cluster_agent.protocol import Packages
 from mlmagics.preflight.calls import Calls, Import
-from mlmagics.preflight.finding import Finding, Level
+from mlmagics.preflight.finding import Code, Finding, Level
 from mlmagics.preflight.here import Here
 from mlmagics.preflight.places import IMPORT_ERRORS
 from mlmagics.preflight.target import Target
@@ -31,39 +31,38 @@ def check_imports(calls: Calls, target: Target, here: Here) -> Iterator[Finding]
     told: set[str] = set()
     for item in calls.imports:
         name = "google.colab" if item.module.startswith("google.colab") else item.root
-        if name in told or name in target.sent_modules or name in _OF_THE_KIT:
+        if name in told or name in target.sent_modules or name in _OF_THE_KIT or _in_doubt(calls, item):
             continue
-        level, code, message = _judge(item, target, here)
-        doubtful = _in_doubt(calls, item)
-        if not message or (doubtful and level == "warning"):
+        judged = _judge(item, target, here)
+        if judged is None:
             continue
         told.add(name)
+        level, code, message = judged
         if calls.places.deferred(item.node):
             level = "warning"
-        if not doubtful:
-            yield Finding(level=level, code=code, message=message, name=name, line=calls.cell.line(item.node))
+        yield Finding(level=level, code=code, message=message, name=name, line=calls.cell.line(item.node))
 
 
-def _judge(item: Import, target: Target, here: Here) -> tuple[Level, str, str]:
-    """Level, code and line for one import; no line where nothing is wrong with it."""
+def _judge(item: Import, target: Target, here: Here) -> tuple[Level, Code, str] | None:
+    """Level, code and line for one import; None where nothing is wrong with it."""
     module = item.root
     if item.module.startswith("google.colab"):
         return "error", "colab", _COLAB
     if module in sys.builtin_module_names:
-        return "warning", "", ""
+        return None
     packages = target.packages
     if here.has_module(module):
         if packages is not None and module in packages.modules:
             return "warning", "module_here", _hidden(module, target, here)
-        return "error", "module_here", local_module(module, here)
+        return "error", "module_here", _local(module, here)
     if packages is None or not packages.modules or target.more_packages:
-        return "warning", "", ""
+        return None
     if module in packages.modules:
         message = "" if target.own_python else _other_version(module, target, packages)
-        return "warning", "module_version", message
+        return ("warning", "module_version", message) if message else None
     now = target.packages_now
     if now is None or module in now.modules:
-        return "warning", "", ""
+        return None
     return "error", "module_missing", _missing(module, target, now)
 
 
@@ -72,8 +71,7 @@ def _in_doubt(calls: Calls, item: Import) -> bool:
     return calls.places.guarded(item.node, IMPORT_ERRORS) or calls.places.conditional(item.node)
 
 
-def local_module(module: str, here: Here) -> str:
-    """The line for a module beside the notebook that does not travel with the cell."""
+def _local(module: str, here: Here) -> str:
     return f"{module} is a module {here.beside}, not in the job: add --send {module}"
 
 

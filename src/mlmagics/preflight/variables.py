@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterator
 from types import ModuleType
 
-from mlmagics.preflight.finding import Finding, Level
+from mlmagics.preflight.finding import Code, Finding, Level
 from mlmagics.preflight.held import cells_of, described
 from mlmagics.preflight.here import Here
 from mlmagics.preflight.names import OF_IPYTHON, Missing
@@ -78,7 +78,8 @@ def check_variables(missing: Missing, bound: Collection[str], here: Here) -> Ite
     for name, uses in missing.unsure.items():
         if name in missing.errors or _comes_by_star(name, missing.stars):
             continue
-        code, message = "name_missing", f"{name} is defined nowhere, where this line needs it"
+        code: Code = "name_missing"
+        message = f"{name} is defined nowhere, where this line needs it"
         if name in ours:
             code, message = "name_in_notebook", lines[name]
         yield Finding(level="warning", code=code, message=message, name=name, line=uses[0])
