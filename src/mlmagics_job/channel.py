@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import _socket
 import _thread
-import atexit
 import os
 import sys
 
@@ -35,13 +34,6 @@ class Channel:
         self._answers: list[bytes] = []
         self._open = True
         os.register_at_fork(after_in_child=self._forked)
-        # Registered before all that the cell registers, so it runs after that.
-        atexit.register(self._leave)
-
-    def _leave(self) -> None:
-        # Not closed. Python 3.8 crashes over a socket that is open when it clears its modules.
-        self._open = False
-        self._socket.detach()
 
     def _forked(self) -> None:
         # Whoever held the lock in the parent does not exist here.

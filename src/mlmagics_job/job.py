@@ -52,7 +52,7 @@ def _prepare(fd: int, shim: str) -> Any:
     if os.path.isdir(shim):
         sys.path.append(shim)
     job = state.Job(order, channel, streams, main_module)
-    state.current = job
+    state.current = streams.job = job
     if "linecache" in sys.modules:
         job.remember_source()
     builtins.display = _display  # type: ignore[attr-defined]

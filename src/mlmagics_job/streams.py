@@ -14,6 +14,10 @@ from time import monotonic, sleep
 
 from mlmagics_job.stream import QUIET_S, Stream
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: How long the other stream's pipe may take to run empty; a supervisor that stalls must not stop the job here.
 DRAIN_S = 1.0
 
@@ -24,6 +28,9 @@ class Pair:
     def __init__(self) -> None:
         self.out = Stream(1, "<stdout>", self)
         self.err = Stream(2, "<stderr>", self)
+        #: Kept as long as the streams, to the interpreter's very end: so what the cell has made can print when it is
+        #: cleared away, and the open socket never is, over which Python 3.8 would crash.
+        self.job: Any = None
         #: the stream that was written last
         self.latest = self.out
         self._drain_s = DRAIN_S
