@@ -325,16 +325,20 @@ COMMON = {
     "report_multiple_bugs": False,
 }
 #: The same examples each time; `make soak` draws others, and prints how to have a failed one again.
-QUICK = settings(derandomize=True, stateful_step_count=12, phases=[Phase.generate], **COMMON)
+QUICK = settings(max_examples=4, derandomize=True, stateful_step_count=12, phases=[Phase.generate], **COMMON)
 LONG = settings(max_examples=60, stateful_step_count=30, print_blob=True, **COMMON)
 SOAK = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.parametrize("chosen", [settings(QUICK, max_examples=6), pytest.param(LONG, marks=SOAK)])
+@pytest.mark.parametrize(
+    "chosen", [pytest.param(QUICK, id="quick"), pytest.param(LONG, marks=SOAK, id="long")]
+)
 def test_the_promises_hold_in_whatever_order_things_happen(chosen, tmp_path):
     run_state_machine_as_test(partial(AgentMachine, tmp_path), settings=chosen)
 
 
-@pytest.mark.parametrize("chosen", [settings(QUICK, max_examples=6), pytest.param(LONG, marks=SOAK)])
+@pytest.mark.parametrize(
+    "chosen", [pytest.param(QUICK, id="quick"), pytest.param(LONG, marks=SOAK, id="long")]
+)
 def test_the_promises_hold_on_a_disk_that_fills(chosen, tmp_path, tmpfs):
     run_state_machine_as_test(partial(AgentMachine, tmp_path, tmpfs), settings=chosen)

@@ -27,7 +27,7 @@ def test_what_the_cell_lacks_is_refused_before_anything_is_queued(
         ),
         "frmae": ("frmae is defined nowhere", "did you mean frame?"),
         "import helpers": ("helpers is a module beside your notebook, not in the job: add --send helpers",),
-        "import no_such_package": ("no_such_package is not installed on gpu-box: add --with no-such-package",),
+        "import no_such_package": ("no_such_package is not installed on gpu-box: add --with PACKAGE",),
         "open('data/trips.csv')": ("data/trips.csv exists beside your notebook, not in the job: put it into the ",),
         "import fsspec, pandas\npandas.read_csv('project://no/such.csv')": ("no project://no/such.csv on gpu-box",),
         "open('project://x.txt', 'w')": ("write mlmagics.project.open('x.txt', 'w') in its place",),

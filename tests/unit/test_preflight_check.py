@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 
@@ -88,6 +89,16 @@ def test_names(source: str, line: str) -> None:
     assert errors(source) == [line]
 
 
+def test_a_program_is_told_in_its_own_words() -> None:
+    program = dataclasses.replace(HERE, notebook=False, cells=[])
+    found = check("df\nnowhere_at_all\nimport helpers", here=program, target=TARGET)
+    assert [finding.message for finding in found] == [
+        "df is defined in your program (list), not in the cell: add send=['df']",
+        "nowhere_at_all is defined nowhere: define it, or import it in the cell",
+        "helpers is a module here, not in the job: add send=['helpers']",
+    ]
+
+
 def test_names_that_are_sent_are_there() -> None:
     assert not check("df = df + clean(x)", sent=["df", "clean", "x"], here=HERE, target=TARGET)
 
@@ -114,6 +125,8 @@ def test_names_in_a_command_are_a_warning() -> None:
             "from sklearn.metrics import r2_score",
             "sklearn is not installed on gpu-box: add --with scikit-learn",
         ),
+        ("import no_such", "no_such is not installed on gpu-box: add --with PACKAGE"),
+        ("import pytest", "pytest is not installed on gpu-box: add --with pytest"),
         ("import cv2", "cv2 is not installed on gpu-box: add --with opencv-python-headless"),
         ("import tomllib", "tomllib is not in Python 3.10.2, which gpu-box runs"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from cluster_agent.client import AgentClient
@@ -56,7 +56,7 @@ def look_at(
         names = {part.name for part in again.sources} | {part.name for part in again.values}
         modules = {file.path.partition("/")[0].removesuffix(".py") for file in again.files}
     asking = _Asking(session, attachment, request, modules)
-    at_hand = dataclasses.replace(here(), names=luggage.space, has_module=luggage.local.has)
+    at_hand = dataclasses.replace(here(), names=luggage.space, has_module=_is_local(luggage))
     found = [
         *check_secrets(request, [part.text for part in luggage.definitions.values()]),
         # an agent says itself what it never has, but only when what goes ahead has arrived
@@ -65,6 +65,11 @@ def look_at(
     ]
     refuse(found, attachment.name)
     return remarks(_new(session, attachment.name, found))
+
+
+def _is_local(luggage: Luggage) -> Callable[[str], bool]:
+    # `mlmagics run` does not look for modules beside its files, but they are what is meant
+    return lambda name: luggage.local.has(name) or here().exists(f"{name}.py")
 
 
 class _Asking:

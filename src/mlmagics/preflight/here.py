@@ -31,6 +31,10 @@ class Here:
         """What the variables belong to, for messages."""
         return "your notebook" if self.notebook else "your program"
 
+    def send(self, name: str) -> str:
+        """What to add so that ``name`` travels, for messages."""
+        return f"add --send {name}" if self.notebook else f"add send=['{name}']"
+
     @property
     def beside(self) -> str:
         """Where the files are, for messages."""

@@ -21,6 +21,14 @@ _DISTRIBUTIONS = {
     "serial": "pyserial", "skimage": "scikit-image", "sklearn": "scikit-learn", "skopt": "scikit-optimize",
     "talib": "ta-lib", "umap": "umap-learn", "yaml": "pyyaml", "zmq": "pyzmq",
 }  # fmt: skip
+#: well-known ones where they do not
+_SAME_NAME = frozenset({
+    "accelerate", "altair", "bokeh", "catboost", "dask", "datasets", "einops", "evaluate", "geopandas", "gensim", "h5py",
+    "imageio", "jax", "joblib", "keras", "lightgbm", "lightning", "matplotlib", "networkx", "nltk", "numba", "numpy",
+    "openpyxl", "optuna", "pandas", "peft", "plotly", "polars", "pyarrow", "requests", "rich", "scipy", "seaborn", "shap",
+    "spacy", "statsmodels", "sympy", "tensorflow", "timm", "tokenizers", "torch", "torchaudio", "torchmetrics",
+    "torchvision", "tqdm", "transformers", "wandb", "xarray", "xgboost",
+})  # fmt: skip
 #: what every job can import
 _OF_THE_KIT = frozenset({"mlmagics", "mlmagics_job", "__main__", "__future__"})
 _COLAB = "google.colab is on Colab only: read and write under project:// where the cell used drive or files"
@@ -72,22 +80,23 @@ def _in_doubt(calls: Calls, item: Import) -> bool:
 
 
 def _local(module: str, here: Here) -> str:
-    return f"{module} is a module {here.beside}, not in the job: add --send {module}"
+    return f"{module} is a module {here.beside}, not in the job: {here.send(module)}"
 
 
 def _hidden(module: str, target: Target, here: Here) -> str:
     return (
         f"{module} is a module {here.beside}, and {target.cluster} has a package of that name, which the job takes: "
-        f"add --send {module} for yours"
+        f"{here.send(module)} for yours"
     )
 
 
 def _missing(module: str, target: Target, packages: Packages) -> str:
     if module in sys.stdlib_module_names:
         return f"{module} is not in Python {packages.version}, which {target.cluster} runs"
+    name = _distribution(module) or "PACKAGE"
     if target.own_python:
-        return f"{module} is not installed here: %pip install {distribution(module)}"
-    return f"{module} is not installed on {target.cluster}: add --with {distribution(module)}"
+        return f"{module} is not installed here: %pip install {name}"
+    return f"{module} is not installed on {target.cluster}: add --with {name}"
 
 
 def _other_version(module: str, target: Target, packages: Packages) -> str:
@@ -110,13 +119,11 @@ def _weight(version: str) -> list[str]:
     return numbers[:2] if numbers[0] == "0" else numbers[:1]
 
 
-def distribution(module: str) -> str:
-    """The name under which what is imported as ``module`` can be installed, as far as anybody here knows."""
+def _distribution(module: str) -> str:
+    """The name under which ``module`` can be installed, as far as it is known; never a guess: anybody may have that name."""
     if module in _DISTRIBUTIONS:
         return _DISTRIBUTIONS[module]
-    if module in sys.modules:
-        # slow, and only worth it where this kernel has it
-        names = metadata.packages_distributions().get(module, [])
-        if len(names) == 1:
-            return names[0].lower()
-    return module.replace("_", "-")
+    if module in _SAME_NAME:
+        return module
+    names = set(metadata.packages_distributions().get(module, ()))
+    return names.pop().lower() if len(names) == 1 else ""

@@ -43,7 +43,7 @@ def _imported(name: str, module: str, here: Here) -> str:
 
 
 def _defined(name: str, what: str, here: Here) -> str:
-    return f"{name} is defined in {here.yours} ({what}), {_NOT_IN_CELL}: add --send {name}"
+    return f"{name} is defined in {here.yours} ({what}), {_NOT_IN_CELL}: {here.send(name)}"
 
 
 def held_names(here: Here) -> set[str]:
@@ -95,7 +95,9 @@ def _before(line: str) -> str:
 
 
 def _nowhere(name: str, known: set[str], here: Here) -> str:
-    first = f"{name} is defined nowhere, neither in the cell nor in {here.yours}"
+    first = f"{name} is defined nowhere"
+    if here.notebook:
+        first += f", neither in the cell nor in {here.yours}"
     module = _ALIASES.get(name) or (
         name if name in sys.stdlib_module_names or name in _PLAIN_MODULES else None
     )
