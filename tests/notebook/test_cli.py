@@ -412,7 +412,7 @@ def test_help_and_version_need_no_cluster(mlmagics):
         text, _ = mlmagics(command, "--help")
         assert text.startswith(f"usage: mlmagics {command}".encode())
         lines = text.decode().splitlines()
-        assert len(lines) <= 24
+        assert len(lines) <= 32
         assert max(map(len, lines)) <= 80
     out, _ = mlmagics("--version")
     assert re.fullmatch(rb"mlmagics \d+\.\d+\.\d+\n", out)

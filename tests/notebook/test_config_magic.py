@@ -66,10 +66,10 @@ def test_a_damaged_file_of_defaults_stops_cells_with_one_line(
     lab: FrontEnd, settings: dict[str, str]
 ) -> None:
     kept = Path(settings["MLMAGICS_CONFIG_DIR"], "defaults.json")
-    kept.write_text('{"version": 1, "clusters": {"gpu-box": ["--runtime=torch"]}}')
+    kept.write_text('{"version": 1, "clusters": {"gpu-box": ["--engine=torch"]}}')
     shown = lab.run("%%gpu-box\n1")
     assert shown.status == "error"
-    assert "unknown option --runtime" in shown.text
+    assert "unknown option --engine" in shown.text
     assert "To forget what is set there: mlmagics config gpu-box --reset" in shown.text
     kept.write_text("{")
     assert "defaults.json is damaged" in lab.run("%%gpu-box\n1").text

@@ -101,7 +101,7 @@ def fetch(given: Sequence[str]) -> int:
         "List what a job has kept, print or save results, or copy files of its working folder here.",
         examples=(
             "mlmagics fetch gpu-box/42                       what there is",
-            "mlmagics fetch gpu-box/42 rmse model            results: JSON is printed, others saved",
+            "mlmagics fetch gpu-box/42 rmse model            JSON is printed, others saved",
             "mlmagics fetch gpu-box/42 --files               all files, to here",
             "mlmagics fetch gpu-box/42 report.txt --files d  one of them, to d",
         ),
