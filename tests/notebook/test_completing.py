@@ -49,7 +49,9 @@ def test_completion_in_a_kernel(lab: FrontEnd, jedi: bool) -> None:
 
 
 def test_completion_of_results(lab: FrontEnd) -> None:
-    lab.run("%%gpu-box --wait 30s --fetch rmse,odd\nimport _thread\nrmse, odd = 0.25, _thread.allocate_lock()")
+    lab.run(
+        "%%gpu-box --wait 30s --fetch rmse,odd\nimport _thread\nrmse, odd = 0.25, _thread.allocate_lock()"
+    )
     # what was not kept cannot be had
     until(lambda: lab.complete("%fetch gpu-box/1 ") == ["%fetch gpu-box/1 rmse"])
     assert lab.complete("%fetch gpu-box/1 rmse --ov") == ["%fetch gpu-box/1 rmse --overwrite"]
