@@ -11,7 +11,8 @@ PYTHON := $(shell sh tools/pythons.sh | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
-WORKERS ?= 2
+# most tests wait for processes, so that one more than a small machine has cores fills it
+WORKERS ?= 3
 
 demo: $(VENV)/.examples
 	@$(BIN)/python tools/demo.py
@@ -38,10 +39,10 @@ front: $(VENV)/.sidebar
 full: $(VENV)/.test sidebar
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak and not browser"
 	@sh tools/chromium.sh
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m browser
+	$(BIN)/python -m pytest -q -n 2 -m browser
 
 soak: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m soak
+	$(BIN)/python -m pytest -q -n 2 -m soak
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
