@@ -15,7 +15,7 @@ from cluster_agent import protocol, units
 
 pytestmark = pytest.mark.browser
 
-STATIC = Path(protocol.__file__).parent / "server" / "static"
+STATIC = Path(units.__file__).parent / "server" / "static"
 
 
 # ---- ways in ----
