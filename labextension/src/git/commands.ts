@@ -261,6 +261,9 @@ function fileNamed({ app, store }: GitParts, args: Args): InRepo | null {
   return file && root !== undefined ? { root, file } : null;
 }
 
-function focusCommitBox(): void {
-  document.querySelector<HTMLElement>(`.${COMMIT_BOX}`)?.focus();
+/** The box comes with the first answer of git, a moment after its section has opened. */
+function focusCommitBox(frames = 600): void {
+  const box = document.querySelector<HTMLElement>(`.${COMMIT_BOX}`);
+  if (box) box.focus();
+  else if (frames > 0) requestAnimationFrame(() => focusCommitBox(frames - 1));
 }
