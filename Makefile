@@ -26,8 +26,8 @@ sidebar: $(VENV)/.sidebar
 test: lint unit front full
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 
 unit: $(VENV)/.test

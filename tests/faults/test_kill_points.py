@@ -4,9 +4,9 @@ import subprocess
 import threading
 
 import pytest
-from broken import copy_package
 from kill_points import AGENT, SUPERVISOR, copy_that_dies, mark_of
 
+from broken import copy_package
 from cluster_agent.protocol import State, Submit
 from running import until, wait_ended
 

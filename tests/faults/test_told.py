@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from broken import Change, copy_package
 from disks import fill
 
 import fake_nvml
+from broken import Change, copy_package
 from cluster_agent.protocol import State, Submit
 from mlmagics.cluster.store import Attachment, AttachmentStore
 from mlmagics.display.card import bundle
