@@ -8,23 +8,14 @@ import logging
 import os
 import resource
 import signal
-import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
-from cluster_agent import __version__, service_log
+from cluster_agent import __version__, service_log, settled
 from cluster_agent.audit import Audit
-from cluster_agent.certificates import read_certificate
 from cluster_agent.config import Config, ConfigError
 from cluster_agent.content.blobs import Blobs
-from cluster_agent.content.projects import Projects
-from cluster_agent.environments.interpreters import Interpreters
 from cluster_agent.environments.provision import Provision
-from cluster_agent.executors.groups import find_place
-from cluster_agent.executors.habits import Kind, kind_of
 from cluster_agent.executors.kit import install_kit
 from cluster_agent.executors.local import LocalExecutor
 from cluster_agent.folder import FOLDER_VERSION, write_durably
@@ -33,27 +24,21 @@ from cluster_agent.jobs.access import Access
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.gpu_use import GpuWatch
 from cluster_agent.jobs.gpus import declared_gpus, find_gpus
-from cluster_agent.jobs.ids import IdSource, highest_folder
 from cluster_agent.jobs.intake import Intake
 from cluster_agent.jobs.ledger import newest_format
-from cluster_agent.jobs.life import MakeVariables
 from cluster_agent.jobs.past import Past
-from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.retention import Readers, Retention, Terms
 from cluster_agent.jobs.slots import Slots, box_capacity
 from cluster_agent.jobs.sql import HomeInUse, NoDatabase, SqlThread
 from cluster_agent.jobs.store import NewerDatabase, Store, open_database
-from cluster_agent.jobs.submit import Policy
 from cluster_agent.log.watch import LogWatcher
 from cluster_agent.pages import load_static
 from cluster_agent.restarts import survives_restart
 from cluster_agent.server.app import Agent
 from cluster_agent.server.auth import Keyring
-from cluster_agent.server.call import Route
 from cluster_agent.server.listening import listening
 from cluster_agent.server.routes import ROUTES, check_table
 from cluster_agent.storage import Storage
-from cluster_agent.supervisor.environment import build_variables
 
 _log = logging.getLogger(__name__)
 _DESCRIPTORS = 65536
@@ -152,9 +137,9 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         stack.push_async_callback(keyring.note_uses)
         await _first_token(home, keyring)
         _check_users(config, keyring)
-        ids = await asyncio.to_thread(_ids, home, instance, await store.highest_id(), storage)
+        ids = await asyncio.to_thread(settled.ids, home, instance, await store.highest_id(), storage)
         stack.callback(ids.close)
-        projects = _projects(config, home)
+        projects = settled.projects(config, home)
         blobs = Blobs(home.blobs, quota_bytes=config.blob_quota, room_bytes=config.reserve)
         await asyncio.to_thread(blobs.sweep)
         found = find_gpus()
@@ -163,7 +148,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         watcher = LogWatcher()
         stack.callback(watcher.close)
         kit = install_kit(home.path)
-        interpreters = _interpreters(config, kit)
+        interpreters = settled.interpreters(config, kit)
         provision = Provision(
             settings=config.packages,
             keep_s=config.keep,
@@ -177,9 +162,9 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             warm=config.warm,
             log=home.supervisor_log,
             enforce_memory=not config.local if config.enforce_memory is None else config.enforce_memory,
-            cgroup=_cgroup(config),
+            cgroup=settled.cgroup(config),
         )
-        await executor.open(_expected(config, kit))
+        await executor.open(settled.expected(config, kit))
         stack.push_async_callback(executor.close)
         past, gpu_watch, readers = Past(sql), GpuWatch(gpus), Readers()
         dispatcher = Dispatcher(
@@ -194,7 +179,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             watcher=watcher,
             folder=home.jobs,
             drain_file=home.drain,
-            variables=_variables(interpreters, projects, kit),
+            variables=settled.variables(interpreters, projects, kit),
             log_limit_bytes=config.log_limit,
             keep_each_bytes=config.keep_each,
             keep_all_bytes=config.keep_all,
@@ -213,7 +198,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             busy=lambda job_id: dispatcher.holds(job_id) or job_id in readers,
         )
         stack.callback(retention.stop)
-        policy = _policy(config, slots, projects, provision)
+        policy = settled.policy(config, slots, projects, provision)
         yield Agent(
             agent_id=instance.agent_id,
             config=config,
@@ -244,98 +229,12 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             interpreters=interpreters,
             provision=provision,
             watcher=watcher,
-            routes=_routes(config),
-            **_certificate(config),
+            routes=settled.routes(config),
+            **settled.certificate(config),
             static=load_static(),
-            python_version=await asyncio.to_thread(_python_version, config),
+            python_version=await asyncio.to_thread(settled.python_version, config),
             survives_restart=survives_restart(),
         )
-
-
-def _ids(home: Home, instance: Instance, highest_id: int, storage: Storage) -> IdSource:
-    at_least = max(highest_id + 1, highest_folder(home.jobs) + 1, instance.first_id)
-    try:
-        return storage.keep(lambda: IdSource(home.next_id, at_least=at_least, boot_id=boot_id()))
-    except OSError as error:
-        raise ConfigError(f"{home.path} cannot be written: {error.strerror}") from None
-
-
-def _routes(config: Config) -> list[Route]:
-    """The route table, with ``/metrics`` as ops want it."""
-    if not config.open_metrics:
-        return ROUTES
-    return [replace(route, role=None) if route.path == "/metrics" else route for route in ROUTES]
-
-
-def _certificate(config: Config) -> dict[str, Any]:
-    if config.tls_cert is None or config.tls_key is None:
-        return {}
-    try:
-        found = read_certificate(config.tls_cert, config.tls_key)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--tls-cert {config.tls_cert} cannot be used: {error}") from None
-    return {"certificate_print": found.print, "certificate_ends_at": found.ends_at}
-
-
-def _projects(config: Config, home: Home) -> Projects:
-    root = Path(config.project) if config.project else home.project
-    try:
-        return Projects({"default": root})
-    except OSError as error:
-        raise ConfigError(f"the project folder {root} cannot be used: {error.strerror}") from None
-
-
-def _interpreters(config: Config, kit: Path) -> Interpreters:
-    return Interpreters(
-        python=config.python,
-        env=config.env,
-        runtimes=config.runtimes,
-        any_python=config.local,
-        kit=kit,
-    )
-
-
-def _cgroup(config: Config) -> Path | None:
-    try:
-        return find_place(config.cgroup)
-    except OSError as error:
-        raise ConfigError(f"--cgroup {config.cgroup} cannot be used: {error}") from None
-
-
-def _policy(config: Config, slots: Slots, projects: Projects, provision: Provision) -> Policy:
-    return Policy(
-        total=slots.total,
-        default_gpus=min(1, slots.total.gpus) if config.default_gpus is None else config.default_gpus,
-        default_timeout_s=config.default_timeout,
-        max_grace_s=config.max_grace,
-        projects=[project.name for project in projects.describe()],
-        python=config.python,
-        any_python=config.local,
-        runtimes={name: settings.python for name, settings in config.runtimes.items()},
-        builds=lambda: provision.uv() is not None,
-        prepare_s=config.packages.timeout_s,
-    )
-
-
-def _variables(interpreters: Interpreters, projects: Projects, kit: Path) -> MakeVariables:
-    """What builds the environment of a job: an allow-list of the agent's, ops', the job's own, then ours."""
-
-    def build(record: JobRecord, env: Mapping[str, str]) -> dict[str, str]:
-        ours = {
-            "PROJECT_URL": projects.root(record.project).as_uri(),
-            "MLMAGICS_JOB_ID": str(record.job_id),
-            "CUDA_VISIBLE_DEVICES": ",".join(record.gpu_ids),
-            "PYTHONPATH": str(kit),
-        }
-        return build_variables(os.environ, interpreters.env_of(record.runtime), env, ours, record.python)
-
-    return build
-
-
-def _expected(config: Config, kit: Path) -> Kind:
-    """What the first job is likely to take: the Python of jobs, with their variables."""
-    common = build_variables(os.environ, config.env, {}, {"PYTHONPATH": str(kit)}, config.python)
-    return kind_of(config.python, common, "", own_modules=())
 
 
 async def _first_token(home: Home, keyring: Keyring) -> None:
@@ -353,14 +252,3 @@ def _check_users(config: Config, keyring: Keyring) -> None:
             f"{', '.join(sorted(users))} have tokens, but all jobs run as one unix user: each could read and stop"
             " what the others run. If that is fine: --shared-uid; else revoke tokens with cluster-agent token"
         )
-
-
-def _python_version(config: Config) -> str:
-    """Version of the Python that jobs use; a Python that cannot be started is told at once."""
-    code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
-    command = [config.python, "-I", "-S", "-c", code]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"--python {config.python} cannot be started: {error}") from None
-    return done.stdout.strip()

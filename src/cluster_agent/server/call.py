@@ -73,6 +73,12 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+#: bytes that a body of a few fields may have
+SMALL = 65536
+#: content type of what is sent as it is
+BINARY = "application/octet-stream"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
     """One line of the route table. What is not declared here is refused."""

@@ -10,7 +10,7 @@ import msgspec
 
 from cluster_agent import __version__
 from cluster_agent.protocol import ErrorReply
-from cluster_agent.server.call import Call, Route
+from cluster_agent.server.call import BINARY, Call, Route
 
 _REF = "#/components/schemas/{name}"
 
@@ -46,7 +46,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.role:
         operation["x-least-role"] = route.role
     if route.takes or route.sink:
-        kind = _content(route.takes or "application/octet-stream")
+        kind = _content(route.takes or BINARY)
         operation["requestBody"] = {"required": True, "content": kind}
         operation["x-max-bytes"] = route.max_body
     return operation

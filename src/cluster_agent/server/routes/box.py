@@ -1,0 +1,116 @@
+"""What the box is, has and lets ops do."""
+
+from __future__ import annotations
+
+from cluster_agent import protocol
+from cluster_agent.server import admin, environments, info, metrics, openapi
+from cluster_agent.server.call import BINARY, SMALL, Route
+
+ROUTES: list[Route] = [
+    Route(
+        method="GET",
+        path="/healthz",
+        call=info.health,
+        role=None,
+        gives=protocol.Health,
+        summary="Whether the agent serves and its disk takes writes",
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        call=openapi.document,
+        role=None,
+        gives="application/json",
+        summary="This description",
+    ),
+    Route(
+        method="GET",
+        path="/v1/info",
+        call=info.info,
+        role="viewer",
+        view=True,
+        gives=protocol.Info,
+        summary="Who this agent is, what it has and what of it is free",
+    ),
+    Route(
+        method="GET",
+        path="/v1/packages",
+        call=environments.packages,
+        role="viewer",
+        gives=protocol.Packages,
+        summary="What a job finds in an interpreter of this box",
+        query={
+            "runtime": "name of a runtime; the agent's default Python unless told",
+            "python": "path of an interpreter; taken by an agent of one's own",
+        },
+    ),
+    Route(
+        method="POST",
+        path="/v1/locks",
+        call=environments.make_lock,
+        act="make-lock",
+        role="user",
+        takes=protocol.LockRequest,
+        max_body=2**18,
+        gives=protocol.MadeLock,
+        summary="Choose the versions that a job with these packages would get now",
+    ),
+    Route(
+        method="POST",
+        path="/v1/drain",
+        call=admin.drain,
+        act="drain",
+        role="admin",
+        takes=protocol.DrainRequest,
+        max_body=SMALL,
+        gives=protocol.Info,
+        summary="Start no jobs for the time being; what is submitted waits",
+    ),
+    Route(
+        method="POST",
+        path="/v1/resume",
+        call=admin.resume,
+        act="resume",
+        role="admin",
+        max_body=SMALL,
+        gives=protocol.Info,
+        summary="Start jobs again",
+    ),
+    Route(
+        method="GET",
+        path="/v1/usage",
+        call=admin.usage,
+        role="admin",
+        gives=protocol.UsageReport,
+        summary="What each user had of the box",
+        query={"since": "from this time on, Unix seconds; 30 days ago unless told"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/gc",
+        call=admin.collect,
+        act="gc",
+        role="admin",
+        takes=protocol.GcRequest,
+        max_body=SMALL,
+        gives=protocol.GcReport,
+        summary="Delete jobs that are too old or too much, as is done every hour",
+    ),
+    Route(
+        method="GET",
+        path="/v1/backup",
+        call=admin.backup,
+        act="backup",
+        role="admin",
+        gives=BINARY,
+        summary="The database as it is now; on the agent's own socket only",
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        call=metrics.metrics,
+        role="viewer",
+        gives=metrics.TEXT,
+        summary="Counts and gauges for Prometheus",
+    ),
+]

@@ -1,0 +1,131 @@
+"""Parts of an agent as its settings want them; what cannot be had is a ConfigError, one line for people."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cluster_agent.certificates import read_certificate
+from cluster_agent.config import Config, ConfigError
+from cluster_agent.content.projects import Projects
+from cluster_agent.environments.interpreters import Interpreters
+from cluster_agent.environments.provision import Provision
+from cluster_agent.executors.groups import find_place
+from cluster_agent.executors.habits import Kind, kind_of
+from cluster_agent.home import Home, Instance, boot_id
+from cluster_agent.jobs.ids import IdSource, highest_folder
+from cluster_agent.jobs.life import MakeVariables
+from cluster_agent.jobs.records import JobRecord
+from cluster_agent.jobs.slots import Slots
+from cluster_agent.jobs.submit import Policy
+from cluster_agent.server.call import Route
+from cluster_agent.server.routes import ROUTES
+from cluster_agent.storage import Storage
+from cluster_agent.supervisor.environment import build_variables
+
+
+def ids(home: Home, instance: Instance, highest_id: int, storage: Storage) -> IdSource:
+    """Where job ids come from: above every id that the database, the run folders or the home knows."""
+    at_least = max(highest_id + 1, highest_folder(home.jobs) + 1, instance.first_id)
+    try:
+        return storage.keep(lambda: IdSource(home.next_id, at_least=at_least, boot_id=boot_id()))
+    except OSError as error:
+        raise ConfigError(f"{home.path} cannot be written: {error.strerror}") from None
+
+
+def routes(config: Config) -> list[Route]:
+    """The route table, with ``/metrics`` as ops want it."""
+    if not config.open_metrics:
+        return ROUTES
+    return [replace(route, role=None) if route.path == "/metrics" else route for route in ROUTES]
+
+
+def certificate(config: Config) -> dict[str, Any]:
+    """Print and end of the certificate, as fields of the agent; none without TLS."""
+    if config.tls_cert is None or config.tls_key is None:
+        return {}
+    try:
+        found = read_certificate(config.tls_cert, config.tls_key)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--tls-cert {config.tls_cert} cannot be used: {error}") from None
+    return {"certificate_print": found.print, "certificate_ends_at": found.ends_at}
+
+
+def projects(config: Config, home: Home) -> Projects:
+    """The shared storage of the default project."""
+    root = Path(config.project) if config.project else home.project
+    try:
+        return Projects({"default": root})
+    except OSError as error:
+        raise ConfigError(f"the project folder {root} cannot be used: {error.strerror}") from None
+
+
+def interpreters(config: Config, kit: Path) -> Interpreters:
+    """The Pythons that jobs may ask for."""
+    return Interpreters(
+        python=config.python,
+        env=config.env,
+        runtimes=config.runtimes,
+        any_python=config.local,
+        kit=kit,
+    )
+
+
+def cgroup(config: Config) -> Path | None:
+    """The control group below which jobs get theirs; None where none may be written."""
+    try:
+        return find_place(config.cgroup)
+    except OSError as error:
+        raise ConfigError(f"--cgroup {config.cgroup} cannot be used: {error}") from None
+
+
+def policy(config: Config, slots: Slots, projects: Projects, provision: Provision) -> Policy:
+    """What a submit is measured against."""
+    return Policy(
+        total=slots.total,
+        default_gpus=min(1, slots.total.gpus) if config.default_gpus is None else config.default_gpus,
+        default_timeout_s=config.default_timeout,
+        max_grace_s=config.max_grace,
+        projects=[project.name for project in projects.describe()],
+        python=config.python,
+        any_python=config.local,
+        runtimes={name: settings.python for name, settings in config.runtimes.items()},
+        builds=lambda: provision.uv() is not None,
+        prepare_s=config.packages.timeout_s,
+    )
+
+
+def variables(interpreters: Interpreters, projects: Projects, kit: Path) -> MakeVariables:
+    """What builds the environment of a job: an allow-list of the agent's, ops', the job's own, then ours."""
+
+    def build(record: JobRecord, env: Mapping[str, str]) -> dict[str, str]:
+        ours = {
+            "PROJECT_URL": projects.root(record.project).as_uri(),
+            "MLMAGICS_JOB_ID": str(record.job_id),
+            "CUDA_VISIBLE_DEVICES": ",".join(record.gpu_ids),
+            "PYTHONPATH": str(kit),
+        }
+        return build_variables(os.environ, interpreters.env_of(record.runtime), env, ours, record.python)
+
+    return build
+
+
+def expected(config: Config, kit: Path) -> Kind:
+    """What the first job is likely to take: the Python of jobs, with their variables."""
+    common = build_variables(os.environ, config.env, {}, {"PYTHONPATH": str(kit)}, config.python)
+    return kind_of(config.python, common, "", own_modules=())
+
+
+def python_version(config: Config) -> str:
+    """Version of the Python that jobs use; a Python that cannot be started is told at once."""
+    code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+    command = [config.python, "-I", "-S", "-c", code]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(f"--python {config.python} cannot be started: {error}") from None
+    return done.stdout.strip()
