@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cluster_agent.protocol import ACTIVE, DONE, State
@@ -19,7 +20,7 @@ from mlmagics.display.live import ended_line
 from mlmagics.display.watch import StoppedWatching
 from mlmagics.errors import BadValue
 from mlmagics.job.handle import Job
-from mlmagics.job.submitting import sending
+from mlmagics.job.submitting import prepare, sending
 from mlmagics.magics.again import resubmit_parser, sent_again
 from mlmagics.magics.cells import resources_line
 from mlmagics.magics.config import defaults_of
@@ -52,24 +53,9 @@ def run(given: Sequence[str]) -> int:
         session.attachment(cluster).python_version, sys.version_info[:2]
     )
     check_source(source, syntax=syntax, what="standard input" if found.file == "-" else found.file)
+    name = options.name or ("" if found.file == "-" else Path(found.file).name[:100])
     with sending():
-        job = api.submit(
-            source,
-            cluster,
-            name=options.name or ("" if found.file == "-" else Path(found.file).name[:100]),
-            project=options.project,
-            gpus=options.gpus,
-            cpus=options.cpus,
-            memory=options.memory_bytes,
-            timeout=options.timeout_s,
-            grace=options.grace_s,
-            priority=options.priority,
-            packages=options.packages,
-            runtime=options.runtime or "",
-            env=options.env,
-            params=options.params,
-            check=options.check,
-        )
+        job = prepare(source, cluster, replace(options.asked, name=name), check=options.check).send()
     return _show(job, options)
 
 

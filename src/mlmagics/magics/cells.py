@@ -18,7 +18,6 @@ from mlmagics.display.telling import results_lines
 from mlmagics.display.view import View
 from mlmagics.display.watch import Watch, files_line, stoppable
 from mlmagics.display.writing import Canvas, say, show_table
-from mlmagics.job.asked import Asked
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job
 from mlmagics.job.plans import plan_line, plan_table
@@ -77,24 +76,8 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
     line, source = joined(line, cell)
     options = cell_options(f"%%{cluster}", line, os.environ, defaults_of(cluster))
     wait_s = waiting_s(options.wait_s, place_of(shell))
-    asked = Asked(
-        name=options.name,
-        project=options.project,
-        gpus=options.gpus,
-        cpus=options.cpus,
-        memory=options.memory_bytes,
-        timeout=options.timeout_s,
-        grace=options.grace_s,
-        priority=options.priority,
-        packages=options.packages,
-        runtime=options.runtime or "",
-        env=options.env,
-        fetch=options.fetch or (),
-        send=options.send or (),
-        params=options.params,
-    )
     with sending():
-        prepared = prepare(source, cluster, asked, check=options.check, ready=watched.pending.need)
+        prepared = prepare(source, cluster, options.asked, check=options.check, ready=watched.pending.need)
         if options.dry_run:
             show_table(shell, plan_table(prepared))
             say(plan_line(prepared))

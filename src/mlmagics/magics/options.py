@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from cluster_agent.protocol import Priority
 from cluster_agent.units import parse_duration, parse_size
-from mlmagics.job.asked import FROM_NOTEBOOK
+from mlmagics.job.asked import FROM_NOTEBOOK, Asked
 from mlmagics.job.variables import variable_name
 from mlmagics.magics.defaults import inherited
 from mlmagics.magics.words import LineParser, WrongUse, words
@@ -60,6 +60,26 @@ class CellOptions:
     wait_s: float | None = None
     #: options that were not written but set as defaults, but how long to wait
     config: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> Asked:
+        """What a submit with these options asks for."""
+        return Asked(
+            name=self.name,
+            project=self.project,
+            gpus=self.gpus,
+            cpus=self.cpus,
+            memory=self.memory_bytes,
+            timeout=self.timeout_s,
+            grace=self.grace_s,
+            priority=self.priority,
+            packages=self.packages,
+            runtime=self.runtime or "",
+            env=self.env,
+            fetch=self.fetch or (),
+            send=self.send or (),
+            params=self.params,
+        )
 
     def defaulted(self) -> list[str]:
         """The options that decide about resources and limits and were not given."""

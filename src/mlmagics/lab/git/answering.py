@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,7 +74,7 @@ class GitHandler(Handler):
         super().on_connection_close()
 
 
-class Looking(GitHandler):
+class Asking(GitHandler, ABC):
     """A call that changes nothing, for all who may read."""
 
     #: what a body is
@@ -88,16 +89,24 @@ class Looking(GitHandler):
         body = self.body(self.takes)
         self.reply(await self.desk.run(lambda: self.work(body)))
 
+    @abstractmethod
     def work(self, body: Any) -> Any:
         """What the call finds; in a thread."""
+
+
+class Looking(Asking):
+    """One that looks into a repository."""
+
+    def work(self, body: Any) -> Any:
+        """What is in the repository of the place that the body names."""
         return self.act(self.desk.repository(self.served, body.path, self._cancel), body)
 
+    @abstractmethod
     def act(self, repository: Repository, body: Any) -> Any:
-        """What it finds in a repository."""
-        raise NotImplementedError
+        """What it finds there."""
 
 
-class Changing(GitHandler):
+class Changing(GitHandler, ABC):
     """A call that changes something, one at a time in each repository."""
 
     #: what a body is
@@ -110,9 +119,9 @@ class Changing(GitHandler):
         body = self.body(self.takes)
         self.reply(await self.desk.run(lambda: self._work(body)))
 
+    @abstractmethod
     def act(self, repository: Repository, body: Any) -> Any:
         """What the call does; in a thread."""
-        raise NotImplementedError
 
     def _work(self, body: asked.Asked) -> Any:
         repository = self.desk.repository(self.served, body.path, self._cancel)
@@ -120,7 +129,7 @@ class Changing(GitHandler):
             return self.act(repository, body)
 
 
-class TaskStarter(GitHandler):
+class TaskStarter(GitHandler, ABC):
     """The start of something that takes long."""
 
     takes: type[asked.Asked] = asked.Asked
@@ -134,9 +143,9 @@ class TaskStarter(GitHandler):
         task = await self.desk.run(lambda: self._begin(body))
         self.reply({"task": task.task_id}, 202)
 
+    @abstractmethod
     def do(self, repository: Repository, reach: Reach, body: Any) -> Ending:
         """What is done; in a thread."""
-        raise NotImplementedError
 
     def _begin(self, body: asked.Asked) -> Task:
         desk, served = self.desk, self.served

@@ -8,7 +8,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado.web import authenticated
 
 from mlmagics.lab.git import asked, branches, changes, committing, differing, merging, transfer
-from mlmagics.lab.git.answering import Changing, GitHandler, Looking, TaskStarter
+from mlmagics.lab.git.answering import Asking, Changing, GitHandler, Looking, TaskStarter
 from mlmagics.lab.git.grammar import check_place
 from mlmagics.lab.git.keeping import Credential
 from mlmagics.lab.git.refusals import ForeignOwner, GitMissing, HasChanged, NoRepository, OutsideRoot
@@ -19,7 +19,7 @@ from mlmagics.lab.git.trust import Answer
 View = dict[str, Any]
 
 
-class Status(Looking):
+class Status(Asking):
     """How the repository stands; that there is none is an answer, too."""
 
     def work(self, body: asked.Asked) -> View:
