@@ -223,7 +223,8 @@ class Lives:
             while (started := await asyncio.to_thread(ledger.find_started, reader)) is None:
                 await self.watcher.grown(folder.log, reader.size(), 10.0)
         self._forget_variables(run.record)
-        run.begun = time.monotonic() - max(0.0, time.time() - started.at)
+        # the wall clock may have been set since; logs of earlier versions have nothing else
+        run.begun = started.monotonic or time.monotonic() - max(0.0, time.time() - started.at)
         while run.record.state is not State.RUNNING:
             try:
                 run.record = await self.store.change(

@@ -91,6 +91,7 @@ class Watch:
             pid=os.getpid(),
             pid_started=start_time(os.getpid()),
             boot_id=boot_id(),
+            monotonic=time.monotonic(),
             nonce=self._order.nonce,
             confinement=confinement(self._order, self._group),
             environment=self._environment or None,
