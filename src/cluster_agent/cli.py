@@ -273,7 +273,7 @@ def _token_rotate(args: argparse.Namespace) -> None:
     token, ends = admin.rotate_token(
         _home(args), args.token_id, overlap_s=args.overlap, expires_s=args.expires
     )
-    print(token)
+    print(token, flush=True)
     print(ends, file=sys.stderr)
 
 
@@ -298,7 +298,7 @@ def _invite(args: argparse.Namespace) -> None:
         line, about = admin.invite(
             _home(args), args.user, args.role, label=args.label, expires_s=args.expires
         )
-        print(line)
+        print(line, flush=True)
         print(about, file=sys.stderr)
 
 

@@ -244,6 +244,7 @@ def test_an_interpreter_that_died_while_it_waited_costs_nothing_but_time(box, tm
             for pid in marked(MARK, "0" * 16):
                 if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(sys.executable):
                     os.kill(pid, signal.SIGKILL)
+                    until(lambda pid=pid: not lives(pid))
             job, running = await run(local, "print('fine')")
             await running.wait()
             assert job.text() == "fine\n"

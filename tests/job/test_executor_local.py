@@ -260,10 +260,12 @@ def test_executor_finds_the_job_of_an_agent_that_was_killed(executor, tmp_path):
     )
     with agent:
         folder, nonce = agent.stdout.readline().split()
-        children = {child.pid: child.name() for child in psutil.Process(agent.pid).children(recursive=True)}
+        process = psutil.Process(agent.pid)
+        children = {child.pid: child.name() for child in process.children(recursive=True)}
+        # a spare that was forked just now still has the name of the nursery
+        [nursery] = [child.pid for child in process.children() if child.name() == NURSERY_NAME]
         agent.kill()
     spares = {pid for pid, name in children.items() if name == SUPERVISOR_NAME}
-    [nursery] = [pid for pid, name in children.items() if name == NURSERY_NAME]
     order = replace(make_order(tmp_path, ""), folder=Path(folder), nonce=nonce)
     job = Supervised(order, 0)
     job.until_text("ready")

@@ -71,14 +71,6 @@ def test_what_is_no_regular_file_is_no_log(path: Path, make: Callable[[Path], No
     with LogReader(path) as reader:
         assert (reader.size(), reader.read(0), reader.last_event()) == (0, b"", None)
 
-    async def look() -> bool:
-        watcher = LogWatcher()
-        try:
-            return await watcher.grown(path, -1, timeout_s=0.0)
-        finally:
-            watcher.close()
-
-    assert not asyncio.run(look())
     with pytest.raises(OSError, match=str(path)):
         LogWriter.take(path, tag=TAG)
 
@@ -195,6 +187,12 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     return str(request.param)
 
 
+async def grown(watcher: LogWatcher, path: Path, beyond: int, timeout_s: float) -> bytes:
+    """The lines behind byte ``beyond``, as soon as there are some."""
+    with watcher.watch(path.parent) as watch, LogReader(path) as reader:
+        return await watch.until(lambda: reader.read(beyond), timeout_s)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async def look() -> None:
         while not condition():
@@ -204,17 +202,16 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.usefixtures("kind")
-def test_grown_tells_of_each_line_that_a_writer_adds(path: Path) -> None:
+def test_a_watch_tells_of_each_line_that_a_writer_adds(path: Path) -> None:
     async def follow() -> list[int | None]:
         got: list[int | None] = []
         offset = 0
-        with LogReader(path) as reader:
-            async with watching() as watcher:
-                while len(got) < 5:
-                    assert await watcher.grown(path, offset, PATIENCE_S)
-                    chunk = reader.read(offset)
-                    got += seqs(chunk)
-                    offset += len(chunk)
+        async with watching() as watcher:
+            while len(got) < 5:
+                chunk = await grown(watcher, path, offset, PATIENCE_S)
+                assert chunk
+                got += seqs(chunk)
+                offset += len(chunk)
         return got
 
     async def both() -> list[int | None]:
@@ -228,17 +225,17 @@ def test_grown_tells_of_each_line_that_a_writer_adds(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("kind")
-def test_grown_gives_up_at_its_time(path: Path) -> None:
-    async def wait() -> list[bool]:
+def test_a_watch_gives_up_at_its_time(path: Path) -> None:
+    async def wait() -> list[list[int | None]]:
         async with watching() as watcher:
-            absent = await watcher.grown(path, 0, 0.05)
+            absent = await grown(watcher, path, 0, 0.05)
             write(path, 1)
-            at_end = await watcher.grown(path, path.stat().st_size, 0.05)
-            behind = await watcher.grown(path, 0, 0.0)
-            elsewhere = await watcher.grown(path.parent / "no folder" / "events.ndjson", 0, 0.05)
-            return [absent, at_end, behind, elsewhere]
+            at_end = await grown(watcher, path, path.stat().st_size, 0.05)
+            behind = await grown(watcher, path, 0, 0.0)
+            elsewhere = await grown(watcher, path.parent / "no folder" / "events.ndjson", 0, 0.05)
+            return [seqs(chunk) for chunk in (absent, at_end, behind, elsewhere)]
 
-    assert asyncio.run(wait()) == [False, False, True, False]
+    assert asyncio.run(wait()) == [[], [], [1], []]
 
 
 def test_half_a_line_wakes_nobody(path: Path) -> None:
@@ -247,14 +244,14 @@ def test_half_a_line_wakes_nobody(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'{"seq":2,')
 
-    async def wait() -> tuple[bool, bool]:
+    async def wait() -> tuple[bytes, list[int | None]]:
         async with watching() as watcher:
-            half = await watcher.grown(path, size, 0.05)
+            half = await grown(watcher, path, size, 0.05)
             with path.open("ab") as file:
                 file.write(b'"at":1.0,"t":0.0,"type":"clear"}\n')
-            return half, await watcher.grown(path, size, PATIENCE_S)
+            return half, seqs(await grown(watcher, path, size, PATIENCE_S))
 
-    assert asyncio.run(wait()) == (False, True)
+    assert asyncio.run(wait()) == (b"", [2])
 
 
 def test_many_readers_of_many_logs_share_one_instance(tmp_path: Path) -> None:
@@ -262,11 +259,11 @@ def test_many_readers_of_many_logs_share_one_instance(tmp_path: Path) -> None:
     for path in paths:
         path.parent.mkdir()
 
-    async def wait() -> list[bool]:
+    async def wait() -> list[bytes]:
         opened = len(os.listdir("/dev/fd"))
         async with watching() as watcher:
             readers = [
-                asyncio.create_task(watcher.grown(path, 0, PATIENCE_S)) for path in paths for _ in range(5)
+                asyncio.create_task(grown(watcher, path, 0, PATIENCE_S)) for path in paths for _ in range(5)
             ]
             await until(lambda: len(watcher._folders) == 20)
             assert len(os.listdir("/dev/fd")) == opened + 1
@@ -283,7 +280,7 @@ def test_many_readers_of_many_logs_share_one_instance(tmp_path: Path) -> None:
 def test_a_reader_that_is_cancelled_leaves_nothing_behind(path: Path) -> None:
     async def wait() -> None:
         async with watching() as watcher:
-            reader = asyncio.create_task(watcher.grown(path, 0, PATIENCE_S))
+            reader = asyncio.create_task(grown(watcher, path, 0, PATIENCE_S))
             await until(lambda: len(watcher._folders) == 1)
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -296,9 +293,9 @@ def test_a_reader_that_is_cancelled_leaves_nothing_behind(path: Path) -> None:
 def test_a_lost_wake_up_delays_and_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LogWatcher, "_wake", lambda self: self._inotify.read())
 
-    async def wait() -> bool:
+    async def wait() -> bytes:
         async with watching() as watcher:
-            reader = asyncio.create_task(watcher.grown(path, 0, PATIENCE_S))
+            reader = asyncio.create_task(grown(watcher, path, 0, PATIENCE_S))
             await until(lambda: len(watcher._folders) == 1)
             write(path, 1)
             return await reader

@@ -265,4 +265,11 @@ def test_the_home_and_the_log_are_for_their_owner_only(local, home):
 def kill(pid):
     process = psutil.Process(pid)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not lives(process))
+
+
+def lives(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

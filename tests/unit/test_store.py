@@ -1,6 +1,7 @@
 """The database: steps from older versions, lists, and what is asked about the past."""
 
 import asyncio
+import contextlib
 import sqlite3
 
 import pytest
@@ -198,3 +199,18 @@ def test_what_is_asked_about_jobs_that_have_ended(tmp_path):
         assert await past.complete_since() == 5.0
 
     with_store(tmp_path / "agent.db", act)
+
+
+def test_a_copy_is_made_amid_writes(tmp_path):
+    async def act(store, past):
+        jobs = [asyncio.create_task(store.add(record(number))) for number in range(1, 20)]
+        copy = asyncio.create_task(store.copy_to(tmp_path / "copy.db"))
+        more = [asyncio.create_task(store.add(record(number))) for number in range(20, 40)]
+        await asyncio.wait_for(asyncio.gather(*jobs, copy, *more), 30)
+        with pytest.raises(FileExistsError):
+            await store.copy_to(tmp_path / "copy.db")
+        return await store.highest_id()
+
+    assert with_store(tmp_path / "agent.db", act) == 39
+    with contextlib.closing(sqlite3.connect(tmp_path / "copy.db")) as db:
+        assert db.execute("SELECT max(job_id) FROM jobs").fetchone()[0] >= 19

@@ -164,6 +164,11 @@ class Dispatcher:
         """Whether the job waits, runs, or left something behind that runs."""
         return job_id in self._board or job_id in self._queue
 
+    def active(self, job_id: int) -> bool:
+        """Whether the job waits or runs."""
+        run = self._board.get(job_id)
+        return job_id in self._queue or (run is not None and run.record.active)
+
     def folder_of(self, job_id: int) -> JobFolder:
         """The job's folder."""
         return self._lives.folder_of(job_id)

@@ -41,6 +41,8 @@ _MAX_SWEEPS = 100
 _LEFT_BEHIND_S = 10.0
 #: Between two looks at something that should change by itself soon, and after the disk refused.
 _LOOK_AGAIN_S, _RETRY_S = 0.2, 1.0
+#: A look again at the log all the same, while the start is waited for.
+_LOOK_FOR_START_S = 10.0
 
 #: Builds a job's whole environment from its record and the values of ``--env``.
 MakeVariables = Callable[[JobRecord, Mapping[str, str]], dict[str, str]]
@@ -219,9 +221,11 @@ class Lives:
     async def _note_start(self, run: Run) -> None:
         """Put the start into the store when the log tells it."""
         folder = self.folder_of(run.record.job_id)
-        with LogReader(folder.log) as reader:
-            while (started := await asyncio.to_thread(ledger.find_started, reader)) is None:
-                await self.watcher.grown(folder.log, reader.size(), 10.0)
+        with self.watcher.watch(folder.path) as watch, LogReader(folder.log) as reader:
+            while (
+                started := await watch.until(lambda: ledger.find_started(reader), _LOOK_FOR_START_S)
+            ) is None:
+                pass
         self._forget_variables(run.record)
         # the wall clock may have been set since; logs of earlier versions have nothing else
         run.begun = started.monotonic or time.monotonic() - max(0.0, time.time() - started.at)

@@ -12,6 +12,8 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,6 +91,8 @@ class _Request:
     verb: Verb[Any]
     writes: bool
     future: asyncio.Future[Any]
+    #: not within a transaction that also serves others
+    alone: bool = False
 
 
 class SqlThread:
@@ -125,14 +129,18 @@ class SqlThread:
         """The verb's result, seeing everything written before."""
         return await self._ask(verb, writes=False)
 
+    async def alone(self, verb: Verb[T]) -> T:
+        """The verb's result, outside of any transaction."""
+        return await self._ask(verb, writes=False, alone=True)
+
     async def close(self) -> None:
         """Finish what waits, then close the database."""
         self._requests.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _ask(self, verb: Verb[T], *, writes: bool) -> T:
+    async def _ask(self, verb: Verb[T], *, writes: bool, alone: bool = False) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
-        self._requests.put(_Request(verb, writes, future))
+        self._requests.put(_Request(verb, writes, future, alone))
         return await future
 
     def _run(self) -> None:
@@ -143,9 +151,20 @@ class SqlThread:
                 batch.append(self._requests.get())
             requests = [item for item in batch if item is not None]
             open_for_more = len(requests) == len(batch)
-            if requests:
-                self._answer(requests, self._perform(requests))
+            for alone, some in groupby(requests, attrgetter("alone")):
+                together = list(some)
+                perform = self._perform_alone if alone else self._perform
+                self._answer(together, perform(together))
         self._db.close()
+
+    def _perform_alone(self, requests: list[_Request]) -> list[Any]:
+        results: list[Any] = []
+        for request in requests:
+            try:
+                results.append(request.verb(self._db))
+            except (OSError, sqlite3.Error) as error:
+                results.append(error)  # raised where the verb was asked for
+        return results
 
     def _perform(self, requests: list[_Request]) -> list[Any]:
         """One result or exception for each request; writes are committed when this returns."""

@@ -153,7 +153,8 @@ class Store:
 
     async def copy_to(self, path: Path) -> None:
         """Write the database as it is now to the new file ``path`` (0600)."""
-        await self._sql.read(lambda db: copy_database(db, path))
+        # alone: within a transaction of its own connection, a copy would wait for ever for the end of that
+        await self._sql.alone(lambda db: copy_database(db, path))
 
     async def counts(self) -> dict[str, int]:
         """How many jobs there are in each state."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from cluster_agent.log.inotify import Inotify
-from cluster_agent.log.lock import close_descriptor, open_log
+
+T = TypeVar("T")
 
 #: A look at the file all the same, should a wake-up get lost.
 _SAFETY_S = 1.0
@@ -24,6 +27,29 @@ class _Folder:
     waiting: set[asyncio.Future[None]] = field(default_factory=set)
 
 
+class Watch:
+    """Wakes who waits for something to happen in a folder."""
+
+    def __init__(self, folder: _Folder | None) -> None:
+        self._folder = folder
+
+    async def until(self, look: Callable[[], T], timeout_s: float) -> T:
+        """What ``look`` finds, once that is true; after ``timeout_s`` what it found last."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        poll_s = _FIRST_POLL_S
+        while not (found := look()):
+            left_s = deadline - loop.time()
+            if left_s <= 0:
+                break
+            if self._folder is None:
+                await asyncio.sleep(min(left_s, poll_s))
+                poll_s = min(2 * poll_s, _LONGEST_POLL_S)
+            else:
+                await _news(self._folder, min(left_s, _SAFETY_S))
+        return found
+
+
 class LogWatcher:
     """Tells any number of readers that their logs have grown; for one event loop."""
 
@@ -32,30 +58,15 @@ class LogWatcher:
         self._tried = False
         self._folders: dict[int, _Folder] = {}
 
-    async def grown(self, path: Path, beyond: int, timeout_s: float) -> bool:
-        """True once the log at ``path`` has a whole line behind byte ``beyond``; False after ``timeout_s``.
-
-        A log that does not exist yet is empty.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
-        poll_s = _FIRST_POLL_S
-        # watched before the first look, so that nothing can happen in between
-        folder = self._watch(path.parent)
+    @contextlib.contextmanager
+    def watch(self, folder: Path) -> Iterator[Watch]:
+        """A watch on what happens in ``folder``, such as that a log in it grows; take it before the first look."""
+        found = self._watch(folder)
         try:
-            while not _has_line(path, beyond):
-                left_s = deadline - loop.time()
-                if left_s <= 0:
-                    return False
-                if folder is None:
-                    await asyncio.sleep(min(left_s, poll_s))
-                    poll_s = min(2 * poll_s, _LONGEST_POLL_S)
-                else:
-                    await _news(folder, min(left_s, _SAFETY_S))
-            return True
+            yield Watch(found)
         finally:
-            if folder is not None:
-                self._unwatch(folder)
+            if found is not None:
+                self._unwatch(found)
 
     def close(self) -> None:
         """Watch nothing any more; who still waits goes on by looking once a second."""
@@ -117,23 +128,3 @@ async def _news(folder: _Folder, timeout_s: float) -> None:
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _has_line(path: Path, beyond: int) -> bool:
-    """Whether a whole line is there: half a line that nobody will finish must wake nobody."""
-    try:
-        if path.stat().st_size <= beyond:
-            return False
-    except FileNotFoundError:
-        return False
-    descriptor = open_log(path)
-    if descriptor is None:
-        return False
-    try:
-        while block := os.pread(descriptor, 65536, beyond):
-            if b"\n" in block:
-                return True
-            beyond += len(block)
-        return False
-    finally:
-        close_descriptor(descriptor)

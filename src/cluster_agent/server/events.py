@@ -22,6 +22,8 @@ from cluster_agent.server.jobs import job_of
 NDJSON = "application/x-ndjson"
 _BINARY = "application/octet-stream"
 _CHUNK = 262144
+#: Big chunks that follow each other within this time are a flood: what comes next is left to gather as long.
+_BIG, _FLOOD_S = 32768, 0.004
 #: Decoded at once: so short that others have their turn in between.
 _PIECE = 65536
 
@@ -49,21 +51,34 @@ async def events(call: Call) -> None:
 
 
 async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, follow: bool) -> None:
+    loop = asyncio.get_running_loop()
     last_look = not follow
     check = _Check(call)
-    while True:
-        check.again()
-        chunk = reader.read(offset, call.agent.reading.share(_CHUNK))
-        if chunk:
+    sent_at = 0.0
+
+    def read() -> bytes:
+        return reader.read(offset, call.agent.reading.share(_CHUNK))
+
+    with call.agent.watcher.watch(reader.path.parent) as watch:
+        while True:
+            check.again()
+            chunk = read()
+            if not chunk and not last_look:
+                if await _has_ended(call, job_id):
+                    last_look = True  # `ended` may have been written between the two looks
+                    continue
+                chunk = await watch.until(read, HEARTBEAT_S)
+                if not chunk:
+                    await _beat(call)
+                    continue
+            if not chunk:
+                return
             offset += len(chunk)
             if await _send_lines(call, job_id, chunk):
                 return
-        elif last_look:
-            return
-        elif await _has_ended(call, job_id):
-            last_look = True  # `ended` may have been written between the two looks
-        else:
-            await _wait_for_more(call, reader, offset)
+            sent_at, before = loop.time(), sent_at
+            if _BIG <= len(chunk) < _CHUNK and sent_at - before < _FLOOD_S:
+                await asyncio.sleep(_FLOOD_S)
 
 
 def _offset(reader: LogReader, record: JobRecord, cursor: Cursor, tail: int | None) -> int:
@@ -91,6 +106,8 @@ async def _send_lines(call: Call, job_id: int, chunk: bytes) -> bool:
 
 
 async def _has_ended(call: Call, job_id: int) -> bool:
+    if call.agent.dispatcher.active(job_id):
+        return False
     record = await call.agent.store.get(job_id)
     return record is None or not record.active
 
@@ -135,12 +152,6 @@ class _Check:
         if self._token and time.monotonic() > self._next:
             self._keyring.identify(self._token)
             self._next = time.monotonic() + HEARTBEAT_S
-
-
-async def _wait_for_more(call: Call, reader: LogReader, offset: int) -> None:
-    if await call.agent.watcher.grown(reader.path, offset, HEARTBEAT_S):
-        return
-    await _beat(call)
 
 
 async def _beat(call: Call) -> None:
