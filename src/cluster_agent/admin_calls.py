@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cluster_agent.file_calls import segment
 from cluster_agent.protocol import (
+    BYTES,
     DrainRequest,
     GcReport,
     GcRequest,
@@ -25,7 +27,9 @@ from cluster_agent.protocol import (
     TokenInfo,
     UsageReport,
 )
-from cluster_agent.transport import BYTES, Transport
+
+if TYPE_CHECKING:
+    from cluster_agent.transport import Transport
 
 
 class _TokenList(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from cluster_agent.admin_calls import AdminCalls
 from cluster_agent.errors import (
@@ -15,11 +16,13 @@ from cluster_agent.errors import (
     StorageFault,
     TooBusy,
     TooManyTries,
+    Unconfirmed,
     Unreachable,
 )
 from cluster_agent.event_stream import EventStream, Hook, NotEvents
 from cluster_agent.file_calls import FileCalls
 from cluster_agent.protocol import (
+    NDJSON,
     SILENCE_S,
     Cursor,
     Event,
@@ -34,9 +37,11 @@ from cluster_agent.protocol import (
     Submit,
     ViewCode,
 )
-from cluster_agent.transport import NDJSON, Reply, Transport, Unconfirmed
 
-__all__ = ["AgentClient", "Hook", "Reply", "Unconfirmed"]
+if TYPE_CHECKING:
+    from cluster_agent.transport import Reply as Reply
+
+__all__ = ["AgentClient", "Hook", "Unconfirmed"]
 
 #: Waits between two connections of a stream that is followed.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
@@ -86,6 +91,9 @@ class AgentClient(FileCalls, AdminCalls):
         timeout_s: float = 10.0,
         silence_s: float = SILENCE_S,
     ) -> None:
+        # httpx is long to import, and a kernel may never ask an agent
+        from cluster_agent.transport import Transport
+
         super().__init__(
             Transport(url, token=token, uds=uds, ca=ca, pin=pin, timeout_s=timeout_s, own_only=own_only),
             silence_s,

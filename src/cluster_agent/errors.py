@@ -181,3 +181,7 @@ def _subclasses(cls: type[AgentError]) -> list[type[AgentError]]:
 
 #: Error class by wire code, so that the client raises what the server raised.
 BY_CODE: dict[str, type[AgentError]] = {cls.code: cls for cls in _subclasses(AgentError)}
+
+
+class Unconfirmed(Unreachable):
+    """The request was sent and no answer came, so it may have been carried out."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from cluster_agent.errors import BadRequest, NotFound
-from cluster_agent.protocol import Blob, FileEntry, FileList, ResultEntry, ResultList, Stream
-from cluster_agent.transport import BYTES, JSON, Body, Reply, Transport
+from cluster_agent.protocol import BYTES, JSON, Blob, FileEntry, FileList, ResultEntry, ResultList, Stream
+
+if TYPE_CHECKING:
+    from cluster_agent.transport import Body, Reply, Transport
 
 _UPLOAD_BYTES = 262144
 _PART_BYTES = 2**20

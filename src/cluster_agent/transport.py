@@ -21,14 +21,10 @@ import msgspec
 from cluster_agent import __version__
 from cluster_agent.bulk import read_into
 from cluster_agent.connections import Pool, tls_context
-from cluster_agent.errors import BY_CODE, AgentError, Unreachable
-from cluster_agent.protocol import ErrorReply, encode
+from cluster_agent.errors import BY_CODE, AgentError, Unconfirmed, Unreachable
+from cluster_agent.protocol import JSON, ErrorReply, encode
 from cluster_agent.trouble import why_no_connection
 from cluster_agent.units import format_duration
-
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-BYTES = "application/octet-stream"
 
 _MAX_REPLY_BYTES = 64 * 2**20
 _MAX_ERROR_BYTES = 2**20
@@ -38,10 +34,6 @@ _SAFE = frozenset({"GET", "HEAD"})
 _T = TypeVar("_T")
 _Query = Mapping[str, str | int | float | None]
 Body = bytes | Iterable[bytes]
-
-
-class Unconfirmed(Unreachable):
-    """The request was sent and no answer came, so it may have been carried out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ from cluster_agent.protocol.jobs import (
     ViewRequest,
     ViewToken,
 )
+from cluster_agent.protocol.media import BYTES, JSON, NDJSON
 from cluster_agent.protocol.refusals import (
     ErrorBody,
     ErrorReply,
@@ -82,11 +83,14 @@ from cluster_agent.protocol.tokens import (
 
 __all__ = [
     "ACTIVE",
+    "BYTES",
     "DONE",
     "HEARTBEAT_S",
+    "JSON",
     "MAX_BODY_BYTES",
     "MAX_LINE_BYTES",
     "MAX_SOURCE_BYTES",
+    "NDJSON",
     "PRIORITIES",
     "PROTOCOL_VERSION",
     "SILENCE_S",

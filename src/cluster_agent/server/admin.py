@@ -10,7 +10,7 @@ import time
 from cluster_agent.errors import BadRequest, Forbidden
 from cluster_agent.jobs.drain import Drain
 from cluster_agent.jobs.usage import usage as usage_of
-from cluster_agent.protocol import DrainRequest, GcReport, GcRequest, Info, UsageReport
+from cluster_agent.protocol import BYTES, DrainRequest, GcReport, GcRequest, Info, UsageReport
 from cluster_agent.server.call import Call
 from cluster_agent.server.info import info
 
@@ -73,7 +73,7 @@ async def backup(call: Call) -> None:
         await call.agent.store.copy_to(copy)
         with copy.open("rb") as file:
             copy.unlink()
-            call.start("application/octet-stream", {"Content-Length": str(os.fstat(file.fileno()).st_size)})
+            call.start(BYTES, {"Content-Length": str(os.fstat(file.fileno()).st_size)})
             while chunk := await asyncio.to_thread(file.read, _CHUNK):
                 await call.send(chunk)
     finally:

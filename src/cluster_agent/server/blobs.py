@@ -6,7 +6,7 @@ import asyncio
 
 from cluster_agent.content.blobs import BlobUpload
 from cluster_agent.errors import BadRequest, Forbidden, NotFound
-from cluster_agent.protocol import Blob
+from cluster_agent.protocol import BYTES, Blob
 from cluster_agent.server.call import Call, Reply, Sink
 
 
@@ -15,7 +15,7 @@ async def look(call: Call) -> Reply:
     found = await asyncio.to_thread(call.agent.blobs.find, call.caller.user, call.args["sha256"])
     if found is None:
         raise NotFound("no such blob of yours is here", field="sha256")
-    headers = {"Content-Length": str(found.size), "Content-Type": "application/octet-stream"}
+    headers = {"Content-Length": str(found.size), "Content-Type": BYTES}
     return Reply(headers=headers)
 
 

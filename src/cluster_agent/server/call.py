@@ -75,8 +75,6 @@ class Reply:
 
 #: bytes that a body of a few fields may have
 SMALL = 65536
-#: content type of what is sent as it is
-BINARY = "application/octet-stream"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,13 +14,11 @@ from cluster_agent.jobs.places import Place
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.log.follow import LogReader
 from cluster_agent.log.format import output_bytes, parse_head
-from cluster_agent.protocol import HEARTBEAT_S, Cursor, Event, State, decode_event, encode
+from cluster_agent.protocol import BYTES, HEARTBEAT_S, NDJSON, Cursor, Event, State, decode_event, encode
 from cluster_agent.server.call import Call
 from cluster_agent.server.files import byte_range
 from cluster_agent.server.jobs import job_of
 
-NDJSON = "application/x-ndjson"
-_BINARY = "application/octet-stream"
 _CHUNK = 262144
 #: Big chunks that follow each other within this time are a flood: what comes next is left to gather as long.
 _BIG, _FLOOD_S = 32768, 0.004
@@ -167,7 +165,7 @@ async def output(call: Call) -> None:
     with LogReader(call.agent.dispatcher.folder_of(record.job_id).log) as reader:
         header = call.headers.get("Range")
         if header is None:
-            call.start(_BINARY, {"Accept-Ranges": "bytes"})
+            call.start(BYTES, {"Accept-Ranges": "bytes"})
             await _send_stream(call, reader, stream, 0, None)
             return
         size = await _stream_size(call, reader, stream)
@@ -177,7 +175,7 @@ async def output(call: Call) -> None:
             "Content-Range": f"bytes {first}-{last}/{size}",
             "Content-Length": str(last + 1 - first),
         }
-        call.start(_BINARY, headers, status=206)
+        call.start(BYTES, headers, status=206)
         await _send_stream(call, reader, stream, first, last)
 
 

@@ -13,12 +13,11 @@ from cluster_agent.content.upload import Upload, entry, told
 from cluster_agent.errors import BadRequest, BeyondEnd
 from cluster_agent.folder import JobFolder
 from cluster_agent.log.follow import events_of
-from cluster_agent.protocol import Event, FileEntry, FileList
+from cluster_agent.protocol import BYTES, Event, FileEntry, FileList
 from cluster_agent.server.call import Call, Reply, Sink
 from cluster_agent.server.jobs import job_of
 
 _CHUNK = 2**20
-_BINARY = "application/octet-stream"
 
 
 async def read(call: Call) -> FileList | None:
@@ -39,7 +38,7 @@ async def info(call: Call) -> Reply:
         "File-Type": found.type,
         "Last-Modified-Seconds": repr(found.mtime),
         "Content-Length": str(found.size),
-        "Content-Type": _BINARY,
+        "Content-Type": BYTES,
     }
     if found.etag:
         headers["ETag"] = f'"{found.etag}"'
@@ -106,7 +105,7 @@ async def read_blob(call: Call) -> None:
     await send_file(call, file, info)
 
 
-async def send_file(call: Call, file: BinaryIO, info: FileEntry, content_type: str = _BINARY) -> None:
+async def send_file(call: Call, file: BinaryIO, info: FileEntry, content_type: str = BYTES) -> None:
     """Send an open file, or the Range of it that is asked for, and close it."""
     with file:
         first, last = byte_range(call.headers.get("Range"), info.size)

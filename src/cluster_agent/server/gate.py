@@ -29,7 +29,7 @@ from cluster_agent.errors import (
     Unauthorized,
     WrongMethod,
 )
-from cluster_agent.protocol import ErrorBody, ErrorReply, encode
+from cluster_agent.protocol import JSON, ErrorBody, ErrorReply, encode
 from cluster_agent.server.auth import Caller, socket_owner
 from cluster_agent.server.call import Call, Patience, Reply, Route
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from cluster_agent.server.app import Agent
 
 _log = logging.getLogger(__name__)
-_JSON = "application/json"
 #: A token that ends while a request lasts ends that too, within this time.
 _LOOK_AGAIN_S = 15.0
 
@@ -129,7 +128,7 @@ class Endpoint(RequestHandler):
         for name, value in reply.headers.items():
             self.set_header(name, value)
         if reply.value is not None:
-            self.set_header("Content-Type", _JSON)
+            self.set_header("Content-Type", JSON)
             self.write(encode(reply.value))
 
     def _room(self) -> AbstractContextManager[None]:
@@ -210,7 +209,7 @@ class Endpoint(RequestHandler):
         if self._caller is not None or self._call is not None:
             self._record(error.code)
         self.set_status(error.http_status)
-        self.set_header("Content-Type", _JSON)
+        self.set_header("Content-Type", JSON)
         if isinstance(error, TooManyTries):
             self.set_header("Retry-After", "60")
         if isinstance(error, Unauthorized):
@@ -291,8 +290,8 @@ class Endpoint(RequestHandler):
             )
         if route.takes is not None:
             kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            if kind != _JSON:
-                raise BadType(f"the body must be {_JSON}, not {kind or 'without a type'}")
+            if kind != JSON:
+                raise BadType(f"the body must be {JSON}, not {kind or 'without a type'}")
 
 
 def _is_address(name: str) -> bool:

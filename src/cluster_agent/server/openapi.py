@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from cluster_agent import __version__
-from cluster_agent.protocol import ErrorReply
-from cluster_agent.server.call import BINARY, Call, Route
+from cluster_agent.protocol import BYTES, JSON, ErrorReply
+from cluster_agent.server.call import Call, Route
 
 _REF = "#/components/schemas/{name}"
 
@@ -46,7 +46,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.role:
         operation["x-least-role"] = route.role
     if route.takes or route.sink:
-        kind = _content(route.takes or BINARY)
+        kind = _content(route.takes or BYTES)
         operation["requestBody"] = {"required": True, "content": kind}
         operation["x-max-bytes"] = route.max_body
     return operation
@@ -63,7 +63,7 @@ def _reply(text: str, kind: type[msgspec.Struct] | str) -> dict[str, Any]:
 def _content(kind: type[msgspec.Struct] | str) -> dict[str, Any]:
     if isinstance(kind, str):
         return {kind: {}}
-    return {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
+    return {JSON: {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
@@ -87,5 +87,5 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 async def document(call: Call) -> None:
     """The document."""
     data = msgspec.json.encode(describe(call.agent.routes))
-    call.start("application/json", {"Content-Length": str(len(data))})
+    call.start(JSON, {"Content-Length": str(len(data))})
     await call.send(data)

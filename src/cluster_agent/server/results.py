@@ -9,12 +9,11 @@ from typing import BinaryIO
 
 from cluster_agent.errors import NotFound
 from cluster_agent.log.follow import events_of
-from cluster_agent.protocol import Event, FileEntry, ResultEntry, ResultList
+from cluster_agent.protocol import BYTES, JSON, Event, FileEntry, ResultEntry, ResultList
 from cluster_agent.server.call import Call
 from cluster_agent.server.files import open_left, send_file
 from cluster_agent.server.jobs import job_of
 
-_JSON, _BINARY = "application/json", "application/octet-stream"
 #: Formats of text; what else there is goes as bytes, so that no browser takes it for a page.
 _TEXTS = frozenset({"json", "tagged"})
 
@@ -41,7 +40,7 @@ async def read_result(call: Call) -> None:
     )
     if event is None or found is None or found.sha256 is None:
         raise NotFound(f"job {call.job_id}: {_absence(name, found, entries)}", field="name")
-    kind = _JSON if found.format in _TEXTS else _BINARY
+    kind = JSON if found.format in _TEXTS else BYTES
     if event.text is not None:
         file: BinaryIO = io.BytesIO(event.text.encode())
         info = FileEntry(path=name, type="file", size=found.size, etag=found.sha256)

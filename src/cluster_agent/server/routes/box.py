@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster_agent import protocol
 from cluster_agent.server import admin, environments, info, metrics, openapi
-from cluster_agent.server.call import BINARY, SMALL, Route
+from cluster_agent.server.call import SMALL, Route
 
 ROUTES: list[Route] = [
     Route(
@@ -20,7 +20,7 @@ ROUTES: list[Route] = [
         path="/openapi.json",
         call=openapi.document,
         role=None,
-        gives="application/json",
+        gives=protocol.JSON,
         summary="This description",
     ),
     Route(
@@ -102,7 +102,7 @@ ROUTES: list[Route] = [
         call=admin.backup,
         act="backup",
         role="admin",
-        gives=BINARY,
+        gives=protocol.BYTES,
         summary="The database as it is now; on the agent's own socket only",
     ),
     Route(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cluster_agent import protocol
 from cluster_agent.protocol import MAX_BODY_BYTES
 from cluster_agent.server import environments, events, files, jobs, results
-from cluster_agent.server.call import BINARY, SMALL, Route
+from cluster_agent.server.call import SMALL, Route
 
 ROUTES: list[Route] = [
     Route(
@@ -86,7 +86,7 @@ ROUTES: list[Route] = [
         call=events.events,
         role="viewer",
         view=True,
-        gives=events.NDJSON,
+        gives=protocol.NDJSON,
         summary="The event log from a cursor on",
         query={
             "after": "cursor TAG.SEQ, or 0 for the start",
@@ -100,7 +100,7 @@ ROUTES: list[Route] = [
         call=events.output,
         role="viewer",
         view=True,
-        gives=BINARY,
+        gives=protocol.BYTES,
         summary="stdout or stderr as raw bytes; honours Range",
     ),
     Route(
@@ -109,7 +109,7 @@ ROUTES: list[Route] = [
         call=files.read_blob,
         role="viewer",
         view=True,
-        gives=BINARY,
+        gives=protocol.BYTES,
         summary="Display data that was too large for an event",
     ),
     Route(
@@ -127,7 +127,7 @@ ROUTES: list[Route] = [
         call=files.read_left,
         role="viewer",
         view=True,
-        gives=BINARY,
+        gives=protocol.BYTES,
         summary="One file that the job left; honours Range",
     ),
     Route(
@@ -145,7 +145,7 @@ ROUTES: list[Route] = [
         call=results.read_result,
         role="viewer",
         view=True,
-        gives="application/json",
+        gives=protocol.JSON,
         summary="The value of one of them, in its own format; honours Range",
     ),
     Route(

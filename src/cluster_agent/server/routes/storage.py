@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster_agent import protocol
 from cluster_agent.server import blobs, files
-from cluster_agent.server.call import BINARY, Route
+from cluster_agent.server.call import Route
 
 _FILE = "/v1/projects/{project}/files/{path}"
 
@@ -31,7 +31,7 @@ ROUTES: list[Route] = [
         path=_FILE,
         call=files.read,
         role="user",
-        gives=BINARY,
+        gives=protocol.BYTES,
         summary="A project's file, honouring Range; a folder as a FileList",
         query={"list": "1: the entry itself as a FileList"},
     ),
