@@ -1,4 +1,4 @@
-"""A real agent with 100,000 jobs of history: how soon it serves, how fast it lists. ``python -m benchmarks.history``."""
+"""P10: a real agent with 100,000 jobs of history beside one with 100. ``python -m benchmarks.history``."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from benchmarks.box import SMALL
+from benchmarks.figures import Detail, Figure
+from benchmarks.runs import pairs, seconds
 from cluster_agent.client import AgentClient
 from cluster_agent.folder import JobFolder
 from cluster_agent.home import Home, user_name
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.sql import SqlThread, connect
 from cluster_agent.jobs.store import Store, migrate
-from cluster_agent.protocol import ACTIVE, State
+from cluster_agent.protocol import ACTIVE, State, Submit
 
 sys.path.insert(0, "tests")
 from running import AgentProcess
 
+MANY, FEW = 100_000, 100
 _BATCH = 1000
+#: of each kind in a round
+_CALLS = 10
 _LOG = b'{"seq":1,"at":0.0,"t":0.0,"type":"started","tag":"0badcafe","version":1}\n{"seq":2,"type":"ended"}\n'
 _CELL = "import time\n" + "x = 1  # a line of a cell\n" * 80
 
@@ -120,24 +127,73 @@ def figures(agent: AgentProcess, rounds: int) -> Iterator[tuple[str, float, str,
     yield "agent ready after a restart", time.perf_counter() - began, "s", "5 s"
 
 
-def table(count: int, rounds: int = 100) -> list[str]:
-    """The figures as lines of Markdown."""
-    lines = ["| what | measured | goal |", "|---|---|---|"]
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder) / "home")
-        home.prepare()
-        make_history(home, count)
-        agent = AgentProcess(home.path)
+def histories(rounds: int, count: int = MANY) -> Iterator[Figure | Detail]:
+    """P10: what people do often, with a long history over the same with a short one; and how fast it lists."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        agents = []
+        for jobs in (count, FEW):
+            home = Home(Path(folder) / str(jobs))
+            home.prepare()
+            make_history(home, jobs)
+            agents.append(AgentProcess(home.path, ["--gpus", "0"]))
+        long, short = agents
+        lines = ["| what | measured | goal |", "|---|---|---|"]
         try:
-            for name, value, unit, goal in figures(agent, rounds):
+            for name, value, unit, goal in figures(long, 100):
                 lines.append(f"| {name} | {value:.3g} {unit} | {goal} |")
-                print(lines[-1], flush=True)
+            short.start()
+            yield from _compared(long.client(), short.client(), rounds, count)
         finally:
-            agent.destroy()
-    return lines
+            for agent in agents:
+                agent.destroy()
+    text = (
+        f"An agent with {count:,} jobs of history, each with a folder and a log; times as a client sees them."
+    )
+    yield Detail(title="A long history", text=text, lines=lines)
+
+
+def _compared(long: AgentClient, short: AgentClient, rounds: int, count: int) -> Iterator[Figure]:
+    acts: dict[str, Callable[[AgentClient], float]] = {
+        "submit": _submit_ms,
+        "list the newest 50": lambda client: 1000 * seconds(lambda: client.jobs(limit=50)),
+        "follow an old job from its start to its end": _follow_ms,
+    }
+    for name, act in acts.items():
+        act(long)
+        act(short)
+        values, bases = pairs(rounds, partial(_often, act, long), partial(_often, act, short))
+        yield Figure(
+            row="P10",
+            name=f"{name}, {count:,} jobs of history",
+            unit="ms",
+            values=values,
+            bases=bases,
+            base=f"{FEW} jobs of history",
+        )
+
+
+def _often(act: Callable[[AgentClient], float], client: AgentClient) -> float:
+    """The median of some calls: one alone is as long as the disk's mood."""
+    return statistics.median(act(client) for _ in range(_CALLS))
+
+
+def _follow_ms(client: AgentClient) -> float:
+    return 1000 * seconds(lambda: list(client.follow(FEW // 2)))
+
+
+def _submit_ms(client: AgentClient) -> float:
+    began = time.perf_counter()
+    job = client.submit(Submit(source="pass", **SMALL), os.urandom(8).hex())
+    took = (time.perf_counter() - began) * 1000
+    for _ in client.follow(job.job_id):
+        pass
+    return took
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=100_000)
-    table(parser.parse_args().jobs)
+    parser.add_argument("--jobs", type=int, default=MANY)
+    parser.add_argument("--rounds", type=int, default=10)
+    args = parser.parse_args()
+    for told in histories(args.rounds, args.jobs):
+        print(told.line() if isinstance(told, Figure) else "\n".join(told.lines))

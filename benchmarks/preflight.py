@@ -33,6 +33,8 @@ from mlmagics.preflight.reading import read
 
 _MOST_BYTES = 200_000
 _OMITTED = {"lib2to3", "test", "tests", "idle_test", "_vendor", "_vendored", "site-packages"}
+#: errors that cannot be wrong: a cell has neither
+_RIGHT = ("no_file", "no_keyboard")
 #: a cell with most of what is looked at
 CELL = """\
 import numpy as np
@@ -69,6 +71,8 @@ class Found:
     dynamic: int = 0
     flagged: dict[str, Missing] = field(default_factory=dict)
     warned: int = 0
+    #: what refuses a file beside its names: paths, calls, imports, syntax
+    others: Counter[str] = field(default_factory=Counter)
     taken: int = 0
     reported: int = 0
     refused: int = 0
@@ -110,6 +114,11 @@ def look(folder: Path, recall: int, seed: int = 1) -> Found:
         began = time.perf_counter()
         missing = missing_names(text)
         found.seconds.append(time.perf_counter() - began)
+        for finding in check(text, here=Here(), target=Target(cluster="gpu-box")):
+            if finding.level == "error" and not finding.code.startswith("name"):
+                found.others[finding.code] += 1
+                if finding.code not in _RIGHT:
+                    print(f"{name}: {finding.told}")
         found.dynamic += missing.dynamic
         found.warned += bool(missing.later or missing.unsure)
         if missing.errors and not missing.dynamic:
@@ -223,6 +232,7 @@ def table(folders: Sequence[Path] = (), recall: int = 100) -> list[str]:
         times = [1000 * second for second in found.seconds] or [0.0]
         lines += [
             f"| {name}: {found.files:,} files that stand alone, refused | {len(found.flagged)} | no wrong one |",
+            f"| {name}: refused for other than names | {_counted(found.others)} | no wrong one |",
             f"| {name}: with warnings; dynamic | {found.warned}; {found.dynamic} | |",
             f"| {name}: of {found.taken} names taken away reported; refused for | {found.reported}; {found.refused} | |",
             f"| {name}: names of a file, median | {statistics.median(times):.1f} ms | |",
@@ -234,6 +244,10 @@ def table(folders: Sequence[Path] = (), recall: int = 100) -> list[str]:
         f"| all checks of a cell of 25 lines | {statistics.median(again):.1f} ms | 50 ms |",
         f"| the same, the first in a kernel | {first:.0f} ms | |",
     ]
+
+
+def _counted(codes: Counter[str]) -> str:
+    return ", ".join(f"{count} `{code}`" for code, count in codes.most_common()) or "0"
 
 
 def _installed() -> list[tuple[Path, str]]:

@@ -1,0 +1,46 @@
+"""What each figure should be, and what stands in the way where it is not: the one is decided, the other filled by hand."""
+
+from __future__ import annotations
+
+from benchmarks.figures import Figure, Goal
+
+#: by row, and by what the figure's name holds; the first that fits counts
+_GOALS: tuple[tuple[str, str, Goal], ...] = (
+    ("P1", "", Goal(text="ratio at most 0.6", limit=0.6, obstacle="")),
+    ("P1c", "", Goal(text="ratio at most 1.5", limit=1.5, obstacle="")),
+    ("P2", "", Goal(text="ratio at most 0.02", limit=0.02, obstacle="")),
+    ("P3", "", Goal(text="ratio at least 0.65, none lost", limit=0.65, at_least=True, obstacle="")),
+    ("P4", ", flushed, p50", Goal(text="1 ms", limit=1, of_value=True, obstacle="")),
+    ("P4", ", flushed, p99", Goal(text="5 ms", limit=5, of_value=True, obstacle="")),
+    ("P4", "not flushed, p50", Goal(text="5 ms", limit=5, of_value=True, obstacle="")),
+    ("P4", "adaptive flush", Goal(text="ratio at least 0.6", limit=0.6, at_least=True, obstacle="")),
+    ("P5", "", Goal(text="ratio at most 1.3", limit=1.3, obstacle="")),
+    ("P6", "there, HTTP", Goal(text="0.7 GB/s", limit=0.7, of_value=True, at_least=True, obstacle="")),
+    ("P6", "back, HTTP", Goal(text="1.2 GB/s", limit=1.2, of_value=True, at_least=True, obstacle="")),
+    ("P6", "same machine", Goal(text="speed of a file", limit=1, at_least=True, obstacle="")),
+    ("P7", "", Goal(text="ratio at most 1.02", limit=1.02, obstacle="")),
+    ("P8", "ready", Goal(text="1 s", limit=1, of_value=True, obstacle="")),
+    ("P8", "agent's memory", Goal(text="60 MB", limit=60, of_value=True, obstacle="")),
+    ("P8", "idle", Goal(text="0.2 %", limit=0.2, of_value=True, obstacle="")),
+    (
+        "P8",
+        "private memory",
+        Goal(
+            text="80 MB",
+            limit=80,
+            of_value=True,
+            obstacle="A plain process that has imported the same takes as much, see the ratio.",
+        ),
+    ),
+    ("P9", "all together", Goal(text="500 MB/s", limit=500, of_value=True, at_least=True, obstacle="")),
+    ("P9", "submit", Goal(text="100 ms", limit=100, of_value=True, obstacle="")),
+    ("P9", "memory", Goal(text="200 MB", limit=200, of_value=True, obstacle="")),
+    ("P10", "", Goal(text="ratio at most 1.2", limit=1.2, obstacle="")),
+    ("notebook", "%load_ext", Goal(text="150 ms", limit=150, of_value=True, obstacle="")),
+    ("notebook", "kernel's work", Goal(text="ratio at most 1.2", limit=1.2, obstacle="")),
+)
+
+
+def goal_of(figure: Figure) -> Goal | None:
+    """What ``figure`` should be; None where nothing was asked."""
+    return next((goal for row, part, goal in _GOALS if row == figure.row and part in figure.name), None)
