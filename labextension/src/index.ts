@@ -11,18 +11,21 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { version } from '../package.json';
 import { Api } from './api';
+import { Signal } from '@lumino/signaling';
 import { RANK, cardFactory } from './card/renderer';
 import { IDS, addCommands } from './commands';
 import { addGit } from './git/wiring';
 import { logTab } from './log/tab';
 import type { Log, LogOptions } from './log/tab';
 import { isSame } from './model';
-import { notifyEnd } from './notify';
+import { EndNotices } from './notify';
 import { PANEL_ID, Panel } from './panel';
 import { Known } from './settings';
-import { said, statusItem } from './status';
+import { jobsItem, statusItem } from './status';
+import type { Item } from './status';
 import { Store } from './store';
 import type { JobView } from './types';
+import { exactly } from './words';
 
 const ID = 'mlmagics-lab:plugin';
 const CATEGORY = 'Clusters and jobs';
@@ -52,14 +55,14 @@ function activate(
   browser: IDefaultFileBrowser | null
 ): void {
   const translator = given ?? nullTranslator;
-  const trans = translator.load('mlmagics_lab');
+  const trans = exactly(translator.load('mlmagics_lab'));
   const { commands } = app;
   const store = new Store(new Api(), version);
   const settings = new Known(registry, ID);
   const logs: LogOptions = { store, commands, rendermime, trans };
 
   const show = (): void => app.shell.activateById(PANEL_ID);
-  const git = addGit({ app, store, settings, trans, browser, show });
+  const git = addGit({ app, store, settings, trans, browser, restorer, show });
   const panel = new Panel({ store, commands, translator, trans, version, settings, git });
   const tracker = new WidgetTracker<MainAreaWidget<Log>>({ namespace: 'mlmagics-lab-logs' });
   const ids = addCommands({ app, store, trans, show, openLog: job => openLog(app, tracker, job, logs) });
@@ -78,18 +81,25 @@ function activate(
   });
 
   rendermime.addFactory(cardFactory(logs), RANK);
-  statusBar?.registerStatusItem(`${ID}:status`, {
-    item: statusItem(store, trans, show),
-    align: 'left',
-    rank: 40,
-    isActive: () => settings.now.showStatus && said(store, trans) !== '',
-    activeStateChanged: store.stateChanged
-  });
-  store.ended.connect((_, jobs) => {
-    if (settings.now.notifyEnd) {
-      jobs.forEach(job => notifyEnd(job, commands, trans));
-    }
-  });
+  if (statusBar) {
+    const shown = (name: string, rank: number, item: Item, isWanted: () => boolean): void => {
+      const moved = new Signal<Item, void>(item);
+      item.changed.connect(() => moved.emit());
+      settings.changed.connect(() => moved.emit());
+      statusBar.registerStatusItem(`${ID}:${name}`, {
+        item: statusItem(item),
+        align: 'left',
+        rank,
+        isActive: () => isWanted() && item.text() !== '',
+        activeStateChanged: moved
+      });
+    };
+    shown('status', 40, jobsItem(store, trans, show), () => settings.now.showStatus);
+    shown('git', 41, git.item, git.isInStatusBar);
+    git.glimpse();
+  }
+  const notices = new EndNotices(commands, trans);
+  store.ended.connect((_, jobs) => settings.now.notifyEnd && notices.add(jobs));
   void store.start();
 }
 

@@ -9,5 +9,7 @@ export { Figures } from '../../src/cluster_agent/server/static/figures.js';
 export { clock, duration, size } from '../../src/cluster_agent/server/static/format.js';
 export { drawImage, imageBlob, IMAGES } from '../../src/cluster_agent/server/static/image.js';
 export { Learner } from '../../src/cluster_agent/server/static/learner.js';
-export { LogView } from '../../src/cluster_agent/server/static/logview.js';
+export { LogView, SHOWN } from '../../src/cluster_agent/server/static/logview.js';
+export { scan } from '../../src/cluster_agent/server/static/scan.js';
+export { Search } from '../../src/cluster_agent/server/static/search.js';
 export { oneLine } from '../../src/cluster_agent/server/static/terminal.js';

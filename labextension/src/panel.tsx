@@ -99,7 +99,7 @@ export class Panel extends SidePanel {
     if (isWanted && !git.parent) {
       this.addWidget(git);
       // files of a repository need more room than a few clusters
-      (this.content as AccordionPanel).setRelativeSizes([3, 2, 5]);
+      (this.content as AccordionPanel).setRelativeSizes([4, 4, 9]);
     } else if (!isWanted) {
       git.parent = null;
     }

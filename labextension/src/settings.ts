@@ -11,6 +11,8 @@ const DEFAULTS = {
   notifyEnd: true,
   /** Whether the panel has a section of git. */
   showGit: true,
+  /** Whether the status bar tells the branch. */
+  showBranch: true,
   /** Whether notebooks are committed without their outputs. */
   gitStripOutputs: false,
   /** Whether the remote is asked for news while the section can be seen. */

@@ -19,7 +19,6 @@ const HIDDEN_MS = 120_000;
 
 export class Store {
   private readonly _changed = new Signal<this, State>(this);
-  private readonly _stateChanged = new Signal<this, void>(this);
   private readonly _ended = new Signal<this, readonly JobView[]>(this);
   private readonly _pushed = new Signal<this, Push>(this);
   private readonly stream: Stream;
@@ -51,11 +50,6 @@ export class Store {
 
   get changed(): ISignal<this, State> {
     return this._changed;
-  }
-
-  /** The same without the state, for those that take none. */
-  get stateChanged(): ISignal<this, void> {
-    return this._stateChanged;
   }
 
   /** Own jobs that have just ended. */
@@ -168,7 +162,6 @@ export class Store {
       this._ended.emit(ended);
     }
     this._changed.emit(this._state);
-    this._stateChanged.emit();
   }
 
   /** Listen, or look again later, as it is needed now. */

@@ -8,6 +8,21 @@ import type { ClusterView, JobView } from './types';
 /** The part of a translation bundle that is used, so that tests need no JupyterLab. */
 export type Words = Pick<TranslationBundle, '__' | '_n'>;
 
+/**
+ * `bundle` with values filled in as they are: JupyterLab's own way reads the percent signs of a name such as `100%% %1.py`
+ * as its own.
+ */
+export function exactly(bundle: Words): Words {
+  return {
+    __: (text, ...values) => filled(bundle.__(text, ...values.map(place)), values),
+    _n: (one, more, n, ...values) => filled(bundle._n(one, more, n, ...values.map(place)), values)
+  };
+}
+
+const place = (_: unknown, at: number): string => `\ue000${at}\ue001`;
+const filled = (text: string, values: readonly unknown[]): string =>
+  text.replace(/\ue000(\d+)\ue001/g, (_, at: string) => String(values[Number(at)]));
+
 const MAX_NOTE = 300;
 
 /** What a job is called, on one line. */
@@ -98,6 +113,16 @@ export function endWords(job: JobView, trans: Words): string {
   const reason = job.state === 'succeeded' || !job.reason ? '' : `: ${oneLine(job.reason).slice(0, MAX_NOTE)}`;
   const name = oneLine(job.name);
   return trans.__('Job %1: %2%3', name ? `${job.ref} ${name}` : job.ref, job.word, reason);
+}
+
+const MOST_TOLD = 5;
+
+/** What is said when several have ended, one on each line. */
+export function endsWords(jobs: readonly JobView[], trans: Words): string {
+  const told = jobs.slice(0, MOST_TOLD).map(job => endWords(job, trans));
+  const more = jobs.length - told.length;
+  const last = more > 0 ? [trans._n('and %1 more', 'and %1 more', more)] : [];
+  return [trans._n('%1 job has ended.', '%1 jobs have ended.', jobs.length), ...told, ...last].join('\n');
 }
 
 /** `NAME URL`, `URL`, or a whole line `%attachments add NAME URL`, as what it says. */

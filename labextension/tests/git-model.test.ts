@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  comparedIn,
   START,
   deedsOf,
   fileOf,
@@ -146,4 +147,11 @@ test('the remote is asked when it is time, and never in the middle of something'
 test('where looking takes long it is done seldom', () => {
   assert.equal(lookAgainMs(20), 10_000);
   assert.equal(lookAgainMs(3000), 60_000);
+});
+
+test('a comparison is opened again from what was kept of it, and from nothing else', () => {
+  const [changed] = status().files;
+  assert.deepEqual(comparedIn({ root: 'taxi', ...changed }), { root: 'taxi', file: changed });
+  assert.equal(comparedIn({ path: changed.path, kind: changed.kind }), null);
+  assert.equal(comparedIn({ root: 'taxi', ...changed, kind: 'other' }), null);
 });

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { moved } from '../src/git/grid';
 import { visible } from '../src/git/diffview';
 import {
+  branchSentence,
+  branchWords,
   fileWords,
   headName,
   hindranceWords,
@@ -94,4 +96,11 @@ test('characters that cannot be seen are shown in a comparison, and not obeyed',
   assert.equal(visible('x = 1\r'), 'x = 1␍');
   assert.equal(visible('a\u202eb\u0007'), 'a\\u202eb\\u0007');
   assert.equal(visible('\tTab stays'), '\tTab stays');
+});
+
+test('the status bar tells the branch and how far it is apart', () => {
+  const here = repo({ branch: 'main', upstream: 'origin/main', gone: false, ahead: 1, behind: 2 });
+  assert.equal(branchWords(here, trans), 'main ↑1 ↓2');
+  assert.match(branchSentence(here, trans), /^Git: on main, .*to push.*Open the panel\.$/);
+  assert.equal(branchWords(repo({ branch: 'x'.repeat(40), ahead: 0, behind: null }), trans), `${'x'.repeat(30)}…`);
 });

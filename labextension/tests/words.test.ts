@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterFacts, endWords, facts, readInvite, resources, roughly, summary, title } from '../src/words';
+import { clusterFacts, endWords, endsWords, exactly, facts, readInvite, resources, roughly, summary, title } from '../src/words';
 import { clusters, job, trans } from './recorded';
 
 const started = (): number => job(3).started_at ?? 0;
@@ -69,4 +69,18 @@ test('an invite is understood as a line, as name and address, as an address', ()
   assert.deepEqual(readInvite(`gpu-box ${url}`), { name: 'gpu-box', url });
   assert.deepEqual(readInvite(url), { name: '', url });
   assert.deepEqual(readInvite('hello'), { name: 'hello', url: '' });
+});
+
+test('names with percent signs are filled in as they are', () => {
+  const words = exactly(trans);
+  assert.equal(words.__('%1: %2', '100%% %1 %% .py', 'a%2'), '100%% %1 %% .py: a%2');
+  assert.equal(words._n('%1 file of %2', '%1 files of %2', 2, '%% x'), '2 files of %% x');
+  assert.equal(words.__('begins with %%%%%1', 'gpu-box'), 'begins with %%gpu-box');
+});
+
+test('several ends are told together, the first of many by name', () => {
+  const jobs = [1, 2, 3, 4, 5, 6, 7].map(n => job(2, { job_id: n, ref: `gpu-box/${n}`, name: '', reason: null }));
+  const lines = endsWords(jobs, trans).split('\n');
+  assert.equal(lines[0], '7 jobs have ended.');
+  assert.deepEqual([lines.length, lines[1], lines[6]], [7, `Job gpu-box/1: ${jobs[0].word}`, 'and 2 more']);
 });

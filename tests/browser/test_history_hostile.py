@@ -34,6 +34,7 @@ def test_nothing_that_a_job_says_runs_or_leads_elsewhere(agent: Any, page: Any, 
     page.on("dialog", lambda dialog: asked.append(dialog.message))
     script.job |= {"name": f"{MARKUP}\u202egnp.exe", "user": MARKUP, "reason": MARKUP, "source": MARKUP}
     script.job |= {"project": MARKUP, "notebook": MARKUP, "env_names": [MARKUP], "cluster": MARKUP}
+    script.job |= {"packages": [MARKUP], "environment": MARKUP, "params": {MARKUP: MARKUP}}
     script.add("preparing", message=MARKUP)
     script.out(
         f"{MARKUP}\n\x1b]8;;javascript:window.hit=1\x07link\x1b]8;;\x07\x1b]52;c;aGk=\x07\x1b]0;{MARKUP}\x07\n"

@@ -183,6 +183,12 @@ def test_what_was_asked_for_and_when_it_starts_and_ends(agent: Any, page: Any, s
     script.job |= {"state": "queued", "started_at": None, "deadline_at": None, "position": 2}
     script.job |= {"waiting_for": "needs 2 GPUs, 1 free", "starts_by": script.job["submitted_at"] + 3600}
     script.job |= {"grace_s": 60, "priority": "low", "env_names": ["HF_TOKEN"], "fetch": ["model", "rmse"]}
+    script.job |= {
+        "runtime": "dl",
+        "packages": ["rich>=13", "polars"],
+        "environment": "3f2a9c",
+        "params": {"lr": "0.1"},
+    }
     enter(page, agent)
     expect(page.locator("#reason")).to_have_text(
         re.compile(r"^Place 2 in the queue: needs 2 GPUs, 1 free\. Starts by .*\d\d:\d\d:\d\d\.$")
@@ -194,6 +200,10 @@ def test_what_was_asked_for_and_when_it_starts_and_ends(agent: Any, page: Any, s
         "low",
         "HF_TOKEN (values are not shown)",
         "model, rmse",
+        "Runtime\ndl",
+        "Packages\nrich>=13, polars",
+        "Environment\n3f2a9c",
+        "Constants\nlr = 0.1",
         "CPUs\n8",
         "64 GiB",
     ):

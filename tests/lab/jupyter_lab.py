@@ -27,7 +27,9 @@ _SETTINGS = {
 class JupyterLab:
     """A server of JupyterLab on a free port; ``home`` holds all that it knows."""
 
-    def __init__(self, home: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, env: Mapping[str, str], *, python: str = sys.executable, base_url: str = "/"
+    ) -> None:
         self.notebooks = home / "notebooks"
         self.notebooks.mkdir(parents=True)
         for name, setting in _SETTINGS.items():
@@ -37,6 +39,8 @@ class JupyterLab:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        #: what browsers are sent to
+        self.address = f"http://127.0.0.1:{self.port}{base_url}"
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -47,8 +51,8 @@ class JupyterLab:
         # playwright's own patience is measured in its own process; the server's is not
         with (home / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}",
-                 "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0",
+                [python, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}",
+                 "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0", f"--ServerApp.base_url={base_url}",
                  f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.notebooks}",
                  "--LabApp.news_url=None", "--LabApp.extension_manager=readonly",
                  "--LabApp.expose_app_in_browser=True"],
@@ -84,7 +88,7 @@ class JupyterLab:
     def lab(self, page: Any, path: str) -> None:
         """JupyterLab with a file or folder open in it, shown in ``page``."""
         where = f"/tree/{path}" if path else ""
-        page.goto(f"http://127.0.0.1:{self.port}/lab{where}?token={TOKEN}&reset")
+        page.goto(f"{self.address}lab{where}?token={TOKEN}&reset")
         page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=1000 * PATIENCE_S)
 
 

@@ -39,6 +39,21 @@ async def test_git_names_of_all_kinds_go_in_and_out(panel: GitPanel, proj: Termi
     assert left == set(NAMES) - {"-rf", "*.txt", ":(top)*", "caf\udce9"}
 
 
+async def test_git_copies_that_jupyterlab_keeps_are_nobodys_work(panel: GitPanel, proj: Terminal) -> None:
+    for folder in ("", "sub/", "only/"):
+        proj.write(f"{folder}.ipynb_checkpoints/n-checkpoint.ipynb", "{}")
+    proj.write("sub/n.ipynb", "{}")
+    status = await panel.status()
+    assert [row["path"] for row in status["files"]] == ["sub/"]
+    assert status["counts"]["untracked"] == 1
+    await panel.ask("stage", all="both")
+    assert await panel.rows() == [("sub/n.ipynb", "staged")]
+    assert proj.git("diff", "--cached", "--name-only") == "sub/n.ipynb"
+    # who has put one into git sees what becomes of it
+    proj.git("add", "-f", ".ipynb_checkpoints")
+    assert (".ipynb_checkpoints/n-checkpoint.ipynb", "staged") in await panel.rows()
+
+
 async def test_git_discard_takes_only_what_was_named(panel: GitPanel, proj: Terminal) -> None:
     proj.write("a.txt", "changed\n")
     proj.write("new.txt", "new\n")

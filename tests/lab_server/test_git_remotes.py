@@ -40,6 +40,19 @@ def colleague(tmp_path: Path, remote: GitServer, origin: Terminal) -> Terminal:
     return Terminal(folder)
 
 
+def pushed(colleague: Terminal, **files: str) -> str:
+    """What somebody else has pushed meanwhile: files by name without ending."""
+    commit = colleague.commit(**files)
+    colleague.git("push", "-q")
+    return commit
+
+
+def push_big(colleague: Terminal, size: int) -> None:
+    """Somebody else has pushed so many bytes."""
+    colleague.write("big.bin", os.urandom(size))
+    pushed(colleague)
+
+
 async def test_git_push_asks_once_and_sets_the_upstream(
     panel: GitPanel, origin: Terminal, remote: GitServer
 ) -> None:
@@ -80,8 +93,7 @@ async def test_git_a_wrong_token_is_asked_for_again(
 async def test_git_push_never_forces(
     known: GitPanel, origin: Terminal, colleague: Terminal, remote: GitServer
 ) -> None:
-    theirs = colleague.commit(b="theirs\n")
-    colleague.git("push", "-q")
+    theirs = pushed(colleague, b="theirs\n")
     origin.commit(c="mine\n")
     origin.git("config", "remote.origin.push", "+refs/heads/*:refs/heads/*")
     ended = await known.task("push")
@@ -91,8 +103,7 @@ async def test_git_push_never_forces(
 
 
 async def test_git_pull_goes_forward_or_asks(known: GitPanel, origin: Terminal, colleague: Terminal) -> None:
-    colleague.commit(b="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, b="theirs\n")
     origin.write("note.txt", "not committed\n")
     done = await known.task("pull", mode="ff")
     assert (done["state"], done["message"]) == ("done", "1 new commit from origin/main")
@@ -100,8 +111,7 @@ async def test_git_pull_goes_forward_or_asks(known: GitPanel, origin: Terminal, 
     assert (await known.task("pull"))["message"] == "main has all that is in origin/main"
     assert await known.rows() == [("note.txt", "untracked")]
 
-    colleague.commit(c="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, c="theirs\n")
     (origin.folder / "note.txt").unlink()
     mine = origin.commit(d="mine\n")
     asked = await known.task("pull", mode="ff")
@@ -114,8 +124,7 @@ async def test_git_pull_goes_forward_or_asks(known: GitPanel, origin: Terminal, 
     assert origin.git("rev-parse", "HEAD") == mine
     assert (await known.task("pull", mode="rebase"))["state"] == "done"
     assert origin.git("rev-list", "--merges", "--count", "HEAD") == "0"
-    colleague.commit(e="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, e="theirs\n")
     assert (await known.task("pull", mode="merge"))["state"] == "done"
     assert origin.git("log", "-1", "--format=%s") == "Merge remote-tracking branch 'origin/main'"
 
@@ -124,8 +133,7 @@ async def test_git_pull_goes_forward_or_asks(known: GitPanel, origin: Terminal, 
 async def test_git_pull_with_conflicts_leaves_nothing_half(
     known: GitPanel, origin: Terminal, colleague: Terminal, mode: str
 ) -> None:
-    colleague.commit(a="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, a="theirs\n")
     mine = origin.commit(a="mine\n")
     if mode == "merge":
         origin.write("other.txt", "not committed\n")
@@ -158,8 +166,7 @@ async def test_git_conflicts_are_resolved(
     known: GitPanel, origin: Terminal, colleague: Terminal, mode: str, side: str
 ) -> None:
     colleague.git("rm", "-q", "a.txt")
-    colleague.commit(b="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, b="theirs\n")
     origin.commit(a="mine\n", b="mine\n")
     assert (await known.task("pull", mode=mode, keep_conflicts=True))["state"] == "conflict"
     words = {row["path"]: row["conflict"] for row in (await known.status())["files"]}
@@ -191,8 +198,7 @@ async def test_git_work_that_is_not_committed_is_never_overwritten(
     known: GitPanel, origin: Terminal, colleague: Terminal
 ) -> None:
     colleague.write(".gitignore", "ignored.txt\n")
-    colleague.commit(a="theirs\n", new="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, a="theirs\n", new="theirs\n")
     origin.write("a.txt", "not committed\n")
     ended = await known.task("pull")
     assert (ended["state"], ended["code"], ended["paths"]) == ("failed", "git_would_overwrite", ["a.txt"])
@@ -204,22 +210,17 @@ async def test_git_work_that_is_not_committed_is_never_overwritten(
     # also what git would take for worth nothing
     colleague.write("ignored.txt", "theirs\n")
     colleague.git("add", "-f", "ignored.txt")
-    colleague.commit("forced")
-    colleague.git("push", "-q")
+    pushed(colleague)
     origin.write(".git/info/exclude", "ignored.txt\n")
     origin.write("ignored.txt", "mine\n")
     assert (await known.task("pull"))["code"] == "git_would_overwrite"
     assert (origin.folder / "ignored.txt").read_text() == "mine\n"
-    origin.write("a.txt", "not committed\n")
-    origin.commit(z="mine\n") if False else None
-    assert (origin.folder / "a.txt").read_text() == "not committed\n"
 
 
 async def test_git_a_rebase_needs_a_clean_working_copy(
     known: GitPanel, origin: Terminal, colleague: Terminal
 ) -> None:
-    colleague.commit(b="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, b="theirs\n")
     origin.commit(c="mine\n")
     origin.write("a.txt", "not committed\n")
     ended = await known.task("pull", mode="rebase")
@@ -228,9 +229,22 @@ async def test_git_a_rebase_needs_a_clean_working_copy(
     assert (origin.folder / "a.txt").read_text() == "not committed\n"
 
 
+async def test_git_a_merge_takes_nothing_that_is_staged(
+    known: GitPanel, origin: Terminal, colleague: Terminal
+) -> None:
+    pushed(colleague, b="theirs\n")
+    mine = origin.commit(c="mine\n")
+    origin.write("new.txt", "staged\n")
+    origin.git("add", "new.txt")
+    ended = await known.task("pull", mode="merge")
+    assert (ended["state"], ended["code"], ended["paths"]) == ("failed", "git_would_overwrite", ["new.txt"])
+    assert "unstage it first" in ended["message"]
+    assert origin.git("rev-parse", "HEAD") == mine
+    assert await known.rows() == [("new.txt", "staged")]
+
+
 async def test_git_fetch_tells_what_is_new(known: GitPanel, origin: Terminal, colleague: Terminal) -> None:
-    colleague.commit(b="theirs\n")
-    colleague.git("push", "-q")
+    pushed(colleague, b="theirs\n")
     head = origin.git("rev-parse", "HEAD")
     assert (await known.task("fetch", quiet=True))["state"] == "done"
     repo = (await known.status())["repo"]
@@ -271,9 +285,7 @@ async def test_git_a_head_without_a_branch(panel: GitPanel, origin: Terminal) ->
 async def test_git_a_network_that_is_gone(
     known: GitPanel, origin: Terminal, colleague: Terminal, remote: GitServer
 ) -> None:
-    colleague.write("big.bin", os.urandom(300_000))
-    colleague.commit("big")
-    colleague.git("push", "-q")
+    push_big(colleague, 300_000)
     remote.breaks_after = 20_000
     ended = await known.task("pull")
     assert (ended["state"], ended["code"]) == ("failed", "git_unreachable")
@@ -286,9 +298,7 @@ async def test_git_a_network_that_is_gone(
 async def test_git_a_fetch_is_cancelled(
     known: GitPanel, origin: Terminal, colleague: Terminal, remote: GitServer
 ) -> None:
-    colleague.write("big.bin", os.urandom(2_000_000))
-    colleague.commit("big")
-    colleague.git("push", "-q")
+    push_big(colleague, 2_000_000)
     head = origin.git("rev-parse", "HEAD")
     remote.flows.clear()
     task = await known.start("pull")
@@ -315,16 +325,14 @@ async def test_git_a_fetch_is_cancelled(
 async def test_git_a_quiet_fetch_makes_room(
     known: GitPanel, origin: Terminal, colleague: Terminal, remote: GitServer
 ) -> None:
-    colleague.write("big.bin", os.urandom(2_000_000))
-    colleague.commit("big")
-    colleague.git("push", "-q")
+    push_big(colleague, 2_000_000)
     remote.flows.clear()
     quiet = await known.start("fetch", quiet=True)
     assert remote.holds.wait(30)
-    pushed = await known.start("push")
+    push = await known.start("push")
     assert (await known.ended(quiet))["state"] == "cancelled"
     remote.flows.set()
-    assert (await known.ended(pushed))["state"] in ("done", "failed")
+    assert (await known.ended(push))["state"] in ("done", "failed")
 
 
 async def test_git_pull_before_the_first_commit(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from jupyter_lab import JupyterLab, Notebook
 from lab_git import GitSection, as_bob, notebook_text, surroundings
 from lab_panel import Panel
 from lab_parts import Orders, attached, page_of, serving
+from sidebar_lab import lab_with_sidebar
 
 from git_remote import GitServer, Terminal
 from running import AgentProcess
 
-BUILT = Path(__file__).parents[2] / "src" / "mlmagics" / "lab" / "labextension"
 #: what a browser says by itself of an answer that tells a person no
 _REFUSAL = "Failed to load resource: the server responded with a status of 4"
 
@@ -27,28 +26,6 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """The agent behind ``gpu-box``."""
     with serving(tmp_path_factory.mktemp("box") / "home") as agent:
         yield agent
-
-
-def lab_with_sidebar(home: Path, env: Mapping[str, str], *, server: bool = True) -> JupyterLab:
-    """JupyterLab with the sidebar; without ``server`` only its front end has it."""
-    assert (BUILT / "package.json").exists(), (
-        "build the sidebar: npm ci && npm run build:prod in labextension"
-    )
-    # before what is installed in this environment
-    switch = home / "switch" / "jupyter_server_config.d" / "mlmagics_lab.json"
-    switch.parent.mkdir(parents=True)
-    switch.write_text(json.dumps({"ServerApp": {"jpserver_extensions": {"mlmagics.lab": server}}}))
-    extensions = home / "share" / "labextensions"
-    extensions.mkdir(parents=True)
-    (extensions / "mlmagics-lab").symlink_to(BUILT)
-    return JupyterLab(
-        home,
-        {
-            **env,
-            "JUPYTER_PATH": str(home / "share"),
-            "JUPYTER_CONFIG_PATH": str(home / "switch"),
-        },
-    )
 
 
 @pytest.fixture(scope="session")

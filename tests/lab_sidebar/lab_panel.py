@@ -36,6 +36,9 @@ class Panel:
         field = self.page.get_by_placeholder("SEARCH", exact=True)
         until(lambda: self._palette(field))
         field.fill(label)
+        # what Enter runs: not before the list has followed what was typed
+        chosen = self.page.locator(".lm-CommandPalette-item.lm-mod-active:not(.lm-mod-disabled)")
+        chosen.filter(has_text=label).wait_for()
         self.page.keyboard.press("Enter")
 
     def _palette(self, field: Any) -> bool:

@@ -13,7 +13,7 @@ from lab_panel import Panel
 from lab_parts import PATIENCE_MS
 
 from mlmagics.cluster.store import AttachmentStore
-from running import AgentProcess, until
+from running import AgentProcess, agent_command, until
 
 pytestmark = pytest.mark.browser
 
@@ -66,6 +66,36 @@ def test_sidebar_adds_a_cluster_and_forgets_it(
     expect(row).to_have_count(0, timeout=PATIENCE_MS)
     store = AttachmentStore(jupyter.notebooks.parent / "mlmagics")
     until(lambda: list(store.all()) == ["gpu-box"])
+
+
+def test_sidebar_adds_a_cluster_by_the_line_of_an_invite(
+    page: Any, panel: Panel, jupyter: JupyterLab, start_agent: Callable[..., AgentProcess], tmp_path: Path
+) -> None:
+    home = tmp_path / "lab-box"
+    agent_command(home, "init")
+    agent = start_agent("--host", "127.0.0.1", "--shared-uid", home=home)
+    (line,) = agent_command(agent.home, "invite", "ada")
+    name = line.split()[2]
+    jupyter.lab(page, "")
+    panel.open()
+    panel.node.get_by_role("button", name="Add a cluster by an invite or its address").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Invite or address").fill(line)
+    expect(dialog.get_by_label("Name")).to_have_value(name)
+    page.keyboard.press("Enter")
+    expect(panel.cluster(name)).to_contain_text("Ready", timeout=PATIENCE_MS)
+    expect(page.get_by_role("alert").filter(has_text=f"begins with %%{name} runs there")).to_be_visible()
+    store = AttachmentStore(jupyter.notebooks.parent / "mlmagics")
+    try:
+        assert store.all()[name].pin
+        # an invite works once; who is attached already is told so
+        panel.node.get_by_role("button", name="Add a cluster by an invite or its address").click()
+        dialog.get_by_label("Invite or address").fill(line.replace(name, "another", 1))
+        dialog.get_by_role("button", name="Add this cluster").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("invite", timeout=PATIENCE_MS)
+        dialog.get_by_role("button", name="Cancel").click()
+    finally:
+        store.remove(name)
 
 
 def test_sidebar_has_the_accessible_tree_that_was_kept(

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.browser
 
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=PATIENCE_MS)
+#: the names of all that is kept of the page
+WORKSPACE = "async () => { const { values } = await jupyterapp.serviceManager.workspaces.list(); return JSON.stringify(values); }"
 TREE = Path(__file__).parent / "git.yaml"
 
 
@@ -99,6 +101,12 @@ def test_sidebar_git_compares_lines_and_cells(
     repository.write("taxi.ipynb", notebook_text("import model", "print(model.rate)", "print(2)"))
     cells.page.get_by_role("button", name="Compare again").click()
     expect(cells.get_by_role("heading", name="Cell 3, code: new")).to_be_visible()
+    # it is there again after a reload, once the page has kept what is open
+    until(lambda: "mlmagics-lab-diffs" in page.evaluate(WORKSPACE))
+    page.reload()
+    expect(cells.get_by_role("heading", name="Cell 3, code: new")).to_be_visible()
+    page.get_by_role("tab", name="model.py (changed)").click()
+    expect(diff.locator(".removed")).to_have_text(re.compile(r"1\s*-\s*depth = 6"))
 
 
 def test_sidebar_git_commits_notebooks_without_outputs_when_told(
@@ -194,6 +202,8 @@ def test_sidebar_git_can_be_used_with_the_keyboard_only(
     for name in ("a.py", "b.py"):
         repository.write(name, "1\n")
     git_jupyter.lab(page, repository.folder.name)
+    # until JupyterLab has gone to the folder it takes the focus away again
+    expect(page.locator(".mlmagics-status", has_text="main")).to_be_visible()
     section.panel.command("Git: write a commit")
     expect(section.message).to_be_focused()
     page.keyboard.type("By hand")
@@ -237,8 +247,10 @@ def test_sidebar_git_can_be_read_in_every_theme(
     section.row("staged", "model.py").get_by_role("button", name="model.py: changed").click()
     diff = page.get_by_role("region", name="What differs in model.py")
     expect(diff.locator(".added")).to_be_visible()
-    assert section.node.evaluate(CONTRAST) == []
-    assert diff.evaluate(CONTRAST) == []
+    for colours in ("none", "active"):
+        page.emulate_media(forced_colors=colours)
+        assert section.node.evaluate(CONTRAST) == []
+        assert diff.evaluate(CONTRAST) == []
 
 
 def test_sidebar_git_lists_the_first_of_many_files_and_counts_all(
@@ -315,6 +327,8 @@ def test_sidebar_git_shows_hostile_names_as_text(
     expect(section.node.locator('.mlmagics-change[data-kind="staged"]')).to_have_count(len(names))
     staged = repository.git("diff", "--cached", "--name-only", "-z").split("\0")
     assert sorted(filter(None, staged)) == sorted(names)
+    name = "%1 100%%.py: new"
+    expect(section.row("staged", "%1 100%%.py").get_by_role("button", name=name, exact=True)).to_be_visible()
     for name in ("two lines.py", "--force"):
         section.press(f"Unstage {name}")
     expect(section.node.locator('.mlmagics-change[data-kind="untracked"]')).to_have_count(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -19,48 +20,86 @@ expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(autouse=True)
-def author(repository: Terminal) -> None:
-    repository.git("config", "user.name", "Ada")
-    repository.git("config", "user.email", "ada@example.org")
+class Shared:
+    """A repository that somebody else works on, too, and the section of git that shows it."""
+
+    def __init__(self, jupyter: JupyterLab, section: GitSection, mine: Terminal, server: GitServer) -> None:
+        self.jupyter = jupyter
+        self.section = section
+        self.mine = mine
+        self.server = server
+        self.dialog = section.page.get_by_role("dialog")
+
+    def open(self) -> GitSection:
+        """Show it."""
+        self.section.open(self.jupyter, self.mine.folder.name)
+        return self.section
+
+    def log_in(self, token: str = TOKEN) -> None:
+        """Answer the question for credentials."""
+        expect(self.dialog).to_contain_text(f"Log in to {self.server.host}")
+        self.dialog.get_by_label("User name").fill(USER)
+        field = self.dialog.get_by_label("Token")
+        assert field.get_attribute("type") == "password"
+        field.fill(token)
+        self.section.answer("Log in")
+
+    def log_in_if_asked(self) -> None:
+        """Another test may have answered before: the server keeps what it was told."""
+        self.dialog.wait_for()
+        if "Log in" in self.dialog.inner_text():
+            self.log_in()
+
+    def until_logged_in(self) -> None:
+        """Let the Jupyter server know the token: a fetch that a person asks for asks for it."""
+        self.section.press("Ask the remote what is new")
+        done = self.section.node.get_by_text(re.compile("to pull"))
+        expect(self.dialog.or_(done).first).to_be_visible()
+        if self.dialog.count():
+            self.log_in()
+        expect(done).to_be_visible()
 
 
 @pytest.fixture
-def tracked(repository: Terminal, remote: Terminal, git_server: GitServer) -> Terminal:
-    """The branch follows the one on the remote; git itself knows the token, as a helper of a person does."""
-    helper = f"!f() {{ echo username={USER}; echo password={TOKEN}; }}; f"
-    repository.git("-c", f"credential.helper={helper}", "fetch", "-q", "origin")
-    repository.git("branch", "-q", "--set-upstream-to=origin/main")
-    return remote
-
-
-def log_in(section: GitSection, page: Any, host: str, token: str = TOKEN) -> None:
-    """Answer the question for credentials."""
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text(f"Log in to {host}")
-    dialog.get_by_label("User name").fill(USER)
-    field = dialog.get_by_label("Token")
-    assert field.get_attribute("type") == "password"
-    field.fill(token)
-    section.answer("Log in")
-
-
-def test_sidebar_git_pushes_a_new_branch_and_asks_once_for_credentials(
+def shared(
     git_jupyter: JupyterLab,
     section: GitSection,
     repository: Terminal,
     remote: Terminal,
     git_server: GitServer,
-    page: Any,
+) -> Shared:
+    repository.git("config", "user.name", "Ada")
+    repository.git("config", "user.email", "ada@example.org")
+    return Shared(git_jupyter, section, repository, git_server)
+
+
+@pytest.fixture
+def other(shared: Shared, remote: Terminal) -> Terminal:
+    """The other one, whose branch this one follows; git itself knows the token, as a helper of a person does."""
+    helper = f"!f() {{ echo username={USER}; echo password={TOKEN}; }}; f"
+    shared.mine.git("-c", f"credential.helper={helper}", "fetch", "-q", "origin")
+    shared.mine.git("branch", "-q", "--set-upstream-to=origin/main")
+    return remote
+
+
+def push_from(other: Terminal, path: str, content: str | bytes) -> None:
+    """What somebody else has pushed meanwhile."""
+    other.write(path, content)
+    other.commit("Theirs")
+    other.git("push", "-q", "origin", "main")
+
+
+def test_sidebar_git_pushes_a_new_branch_and_asks_once_for_credentials(
+    shared: Shared, repository: Terminal, remote: Terminal
 ) -> None:
     repository.git("switch", "-q", "-c", "try")
     repository.commit("Mine", new="1\n")
-    section.open(git_jupyter, repository.folder.name)
+    section = shared.open()
     expect(section.node).to_contain_text("only here so far: Push sends it to origin")
     section.press("Push. Push try to origin for the first time")
-    log_in(section, page, git_server.host, "wrong")
-    expect(page.get_by_role("dialog")).to_contain_text("refused what was tried")
-    log_in(section, page, git_server.host)
+    shared.log_in("wrong")
+    expect(shared.dialog).to_contain_text("refused what was tried")
+    shared.log_in()
     expect(section.node).to_contain_text("the same as origin/try")
     assert remote.git("ls-remote", "origin", "try").split()[0] == repository.git("rev-parse", "HEAD")
     # neither the address nor the configuration has learned it
@@ -70,33 +109,23 @@ def test_sidebar_git_pushes_a_new_branch_and_asks_once_for_credentials(
     expect(section.node).to_contain_text("1 commit to push")
     section.press("Push. Push 1 commit to origin/try")
     expect(section.node).to_contain_text("the same as origin/try")
-    expect(page.get_by_role("dialog")).to_have_count(0)
-
-
-def push_from(other: Terminal, path: str, text: str) -> None:
-    """What somebody else has pushed meanwhile."""
-    other.write(path, text)
-    other.commit("Theirs")
-    other.git("push", "-q", "origin", "main")
+    expect(shared.dialog).to_have_count(0)
 
 
 def test_sidebar_git_pulls_by_rebase_when_both_have_gone_on(
-    git_jupyter: JupyterLab,
-    section: GitSection,
-    repository: Terminal,
-    tracked: Terminal,
-    git_server: GitServer,
-    page: Any,
+    shared: Shared, repository: Terminal, other: Terminal, page: Any
 ) -> None:
-    push_from(tracked, "old.py", "x = 2\n")
+    push_from(other, "old.py", "x = 2\n")
     repository.commit("Mine", new="1\n")
-    git_jupyter.lab(page, f"{repository.folder.name}/old.py")
+    shared.jupyter.lab(page, f"{repository.folder.name}/old.py")
+    section = shared.section
     section.panel.open()
     expect(page.locator(".jp-FileEditor")).to_contain_text("x = 1")
     section.press("Pull")
-    log_in_if_asked(section, page, git_server.host)
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Your branch has 1 commit that origin/main lacks, and lacks 1 commit.")
+    shared.log_in_if_asked()
+    expect(shared.dialog).to_contain_text(
+        "Your branch has 1 commit that origin/main lacks, and lacks 1 commit."
+    )
     section.answer("Rebase")
     until(lambda: repository.git("log", "-2", "--format=%s").splitlines() == ["Mine", "Theirs"])
     expect(section.node).to_contain_text("origin/main: 1 commit to push")
@@ -104,33 +133,20 @@ def test_sidebar_git_pulls_by_rebase_when_both_have_gone_on(
     expect(page.locator(".jp-FileEditor")).to_contain_text("x = 2")
 
 
-def log_in_if_asked(section: GitSection, page: Any, host: str) -> None:
-    """Another test may have answered before: the server keeps what it was told."""
-    dialog = page.get_by_role("dialog")
-    dialog.wait_for()
-    if "Log in" in dialog.inner_text():
-        log_in(section, page, host)
-
-
 def test_sidebar_git_pull_that_conflicts_leaves_no_half_merge_and_can_be_resolved(
-    git_jupyter: JupyterLab,
-    section: GitSection,
-    repository: Terminal,
-    tracked: Terminal,
-    git_server: GitServer,
-    page: Any,
+    shared: Shared, repository: Terminal, other: Terminal
 ) -> None:
-    push_from(tracked, "model.py", "depth = 12\nrate = 0.1\n")
-    push_from(tracked, "old.py", "x = 3\n")
+    push_from(other, "model.py", "depth = 12\nrate = 0.1\n")
+    push_from(other, "old.py", "x = 3\n")
     repository.write("model.py", "depth = 8\nrate = 0.1\n")
     repository.write("old.py", "x = 2\n")
     repository.commit("Mine")
     before = repository.git("rev-parse", "HEAD")
-    section.open(git_jupyter, repository.folder.name)
+    section = shared.open()
     section.press("Pull")
-    log_in_if_asked(section, page, git_server.host)
+    shared.log_in_if_asked()
     section.answer("Merge")
-    dialog = page.get_by_role("dialog").filter(has_text="The pull conflicts")
+    dialog = shared.dialog.filter(has_text="The pull conflicts")
     expect(dialog).to_contain_text("model.py")
     assert repository.git("rev-parse", "HEAD") == before
     assert repository.git("status", "--short") == ""
@@ -181,75 +197,52 @@ def test_sidebar_git_goes_back_from_a_merge_that_is_not_finished(
 
 
 def test_sidebar_git_shows_progress_and_cancels(
-    git_jupyter: JupyterLab,
-    section: GitSection,
-    repository: Terminal,
-    tracked: Terminal,
-    git_server: GitServer,
-    page: Any,
+    shared: Shared, repository: Terminal, other: Terminal
 ) -> None:
-    push_from(tracked, "old.py", "x = 2\n")
-    section.open(git_jupyter, repository.folder.name)
-    until_logged_in(section, page, git_server)
-    push_from(tracked, "big.txt", "".join(f"{n * 7919 % 10007}\n" for n in range(40_000)))
+    push_from(other, "old.py", "x = 2\n")
+    section = shared.open()
+    shared.until_logged_in()
+    # more than the server lets through while it holds packs back, also when it is compressed
+    push_from(other, "big.bin", os.urandom(300_000))
     before = repository.git("rev-parse", "HEAD")
-    git_server.flows.clear()
+    shared.server.flows.clear()
     try:
         section.press("Pull")
         bar = section.node.get_by_role("progressbar", name="Pulling")
         expect(bar).to_be_visible()
         expect(section.button("Commit")).to_be_disabled()
-        until(git_server.holds.is_set)
+        until(shared.server.holds.is_set)
         section.press("Cancel")
         expect(bar).to_have_count(0)
     finally:
-        git_server.flows.set()
-        git_server.holds.clear()
+        shared.server.flows.set()
+        shared.server.holds.clear()
     assert repository.git("rev-parse", "HEAD") == before
     section.press("Pull")
     expect(section.node).to_contain_text("the same as origin/main")
     assert repository.git("log", "-1", "--format=%s") == "Theirs"
 
 
-def until_logged_in(section: GitSection, page: Any, server: GitServer) -> None:
-    """Let the Jupyter server know the token: a fetch that a person asks for asks for it."""
-    section.press("Ask the remote what is new")
-    dialog = page.get_by_role("dialog")
-    done = section.node.get_by_text(re.compile("to pull"))
-    expect(dialog.or_(done).first).to_be_visible()
-    if dialog.count():
-        log_in(section, page, server.host)
-    expect(done).to_be_visible()
-
-
 def test_sidebar_git_finds_secrets_before_a_push(
-    git_jupyter: JupyterLab,
-    section: GitSection,
-    repository: Terminal,
-    tracked: Terminal,
-    git_server: GitServer,
-    page: Any,
+    shared: Shared, repository: Terminal, other: Terminal
 ) -> None:
     key = "AKIA" + "Q7ZLWN3XKTPD5MRV"
     repository.write("settings.py", f'AWS_KEY = "{key}"\n')
     repository.commit("Settings")
-    section.open(git_jupyter, repository.folder.name)
+    section = shared.open()
     section.press("Push")
-    dialog = page.get_by_role("dialog")
-    dialog.wait_for()
-    if "Log in" in dialog.inner_text():
-        log_in(section, page, git_server.host)
-    found = dialog.get_by_role("list", name="Found")
+    shared.log_in_if_asked()
+    found = shared.dialog.get_by_role("list", name="Found")
     expect(found).to_contain_text("settings.py:1")
-    assert key not in dialog.inner_text()
+    assert key not in shared.dialog.inner_text()
     # what harms nothing has the focus
     section.answer_with_enter("Do not push")
-    expect(dialog).to_have_count(0)
-    assert tracked.git("ls-remote", "origin", "main").split()[0] != repository.git("rev-parse", "HEAD")
+    expect(shared.dialog).to_have_count(0)
+    assert other.git("ls-remote", "origin", "main").split()[0] != repository.git("rev-parse", "HEAD")
     section.press("Push")
     section.answer("Push anyway")
     expect(section.node).to_contain_text("the same as origin/main")
-    assert tracked.git("ls-remote", "origin", "main").split()[0] == repository.git("rev-parse", "HEAD")
+    assert other.git("ls-remote", "origin", "main").split()[0] == repository.git("rev-parse", "HEAD")
 
 
 def test_sidebar_git_says_what_to_do_without_a_remote(
@@ -262,28 +255,26 @@ def test_sidebar_git_says_what_to_do_without_a_remote(
 
 
 def test_sidebar_git_fetches_only_while_it_can_be_seen(
-    git_jupyter: JupyterLab,
-    section: GitSection,
-    repository: Terminal,
-    tracked: Terminal,
-    git_server: GitServer,
-    page: Any,
+    shared: Shared, repository: Terminal, other: Terminal, page: Any
 ) -> None:
+    """The branch is in the status bar also while the panel is closed; for it alone nothing goes over the network."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.partition("?")[0].rpartition("/api/git/")[2]))
-    git_jupyter.lab(page, repository.folder.name)
+    section = shared.section
+    shared.jupyter.lab(page, repository.folder.name)
     page.get_by_role("tab", name="File Browser").wait_for()
-    assert "status" not in asked
-    section.panel.open()
+    branch = page.locator(".mlmagics-status", has_text="main")
+    expect(branch).to_have_text("main")
+    assert "fetch" not in asked
+    branch.click()
     expect(section.button("On main")).to_be_visible()
     until(lambda: "fetch" in asked)
     # nobody is asked for credentials because of it
     expect(section.button("Push")).to_be_enabled()
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(shared.dialog).to_have_count(0)
     page.get_by_role("tab", name="File Browser").click()
-    seen = asked.count("status")
-    repository.write("model.py", "depth = 1\n")
+    seen = asked.count("fetch")
+    repository.commit("Mine", model="depth = 1\n")
     page.evaluate("() => window.dispatchEvent(new Event('focus'))")
-    section.panel.open()
-    expect(section.row("unstaged", "model.py")).to_be_visible()
-    assert asked.count("status") == seen + 1
+    expect(branch).to_have_text("main ↑1")
+    assert asked.count("fetch") == seen

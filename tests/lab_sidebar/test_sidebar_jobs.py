@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,50 @@ def test_sidebar_log_shows_what_the_job_displayed_and_runs_none_of_it(
     assert log.locator(".display iframe").get_attribute("sandbox") == "allow-scripts"
     expect(log).to_contain_text("<img src=x onerror=hacked=1>")
     assert page.evaluate("() => window.hacked") is None
+
+
+def test_sidebar_tells_several_ends_in_one_notification(
+    open_notebook: Callable[..., Notebook], page: Any, panel: Panel, box: AgentProcess, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    source = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)"
+    refs = [submit(box, source, name=f"part-{n}") for n in range(2)]
+    open_notebook()
+    panel.open()
+    for ref in refs:
+        expect(panel.job(ref)).to_contain_text("Running", timeout=PATIENCE_MS)
+    go.touch()
+    toast = page.get_by_role("alert").filter(has_text="part-")
+    expect(toast).to_contain_text("2 jobs have ended.", timeout=PATIENCE_MS)
+    for n, ref in enumerate(refs):
+        expect(toast).to_contain_text(f"Job {ref} part-{n}: Finished")
+    expect(toast).to_have_count(1)
+
+
+def test_sidebar_log_is_searched_beyond_what_the_page_holds(
+    open_notebook: Callable[..., Notebook], panel: Panel, box: AgentProcess
+) -> None:
+    ref = submit(box, "for n in range(30_000): print('line', n, 'of many')", name="long")
+    wait_ended(box.client(), number(ref))
+    open_notebook()
+    panel.open()
+    expect(panel.job(ref)).to_be_visible(timeout=PATIENCE_MS)
+    log = panel.log(ref)
+    expect(log).to_contain_text("line 29999", timeout=PATIENCE_MS)
+    log.get_by_label("Search in this log").fill("line 1234 of")
+    expect(log).to_contain_text("not found")
+    log.get_by_role("button", name="Search all of it").click()
+    found = log.get_by_role("region", name="Found in the whole log")
+    expect(found).to_contain_text("In the whole log: 1 line found", timeout=PATIENCE_MS)
+    found.get_by_role("button", name="stdout 1235").click()
+    expect(log.locator(".mlmagics-lines").get_by_text("line 1234 of many")).to_be_in_viewport(
+        timeout=PATIENCE_MS
+    )
+    expect(log).to_contain_text("1 of 1")
+    log.get_by_role("button", name="Show its end").click()
+    expect(log.locator(".mlmagics-lines").get_by_text("line 29999 of many")).to_be_in_viewport(
+        timeout=PATIENCE_MS
+    )
 
 
 def test_sidebar_can_be_used_with_the_keyboard_only(

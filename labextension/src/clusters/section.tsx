@@ -32,7 +32,7 @@ export function Clusters(props: ClustersProps): JSX.Element {
       )}
       {isAlone && (
         <Empty action={{ label: trans.__('Add a cluster'), act: add }}>
-          {trans.__('No cluster is attached. Whoever runs one can send you an invite: a line to paste here.')}
+          {trans.__('No other cluster yet. Paste the invite that you were sent:')}
         </Empty>
       )}
     </>

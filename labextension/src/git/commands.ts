@@ -10,7 +10,7 @@ import { COMMIT_BOX } from './commit';
 import type { Deeds } from './deeds';
 import type { Documents } from './documents';
 import { branchIcon, fetchIcon, minusIcon, pullIcon, pushIcon } from './icons';
-import { fileOf, isBusy, repoOf, taskHere } from './model';
+import { comparedIn, fileOf, isBusy, repoOf, taskHere } from './model';
 import type { Deed } from './model';
 import type { GitStore } from './store';
 import type { Transfers } from './transfers';
@@ -78,8 +78,8 @@ function onRepo(parts: GitParts): void {
       describedBy: argsOf(),
       isEnabled: () => {
         const repo = repoOf(store.state);
-        // before the first look anything may be possible
-        return store.state.status === null || (repo !== null && !isBusy(store.state) && enabled(repo));
+        // where nobody looks, a repository may be there that nobody has asked for yet
+        return repo ? !isBusy(store.state) && enabled(repo) : store.state.status === null || !store.canBeSeen;
       },
       execute: async () => {
         show();
@@ -175,20 +175,22 @@ interface InRepo {
 
 function onFiles(parts: GitParts): void {
   const { app, store, deeds, documents, trans } = parts;
-  const add = adder<InRepo, InRepo>(app, trans, {
+  const of = {
     describedBy: argsOf({
       path: { type: 'string', description: 'The file, as the repository has it' },
       kind: { type: 'string', description: 'staged, unstaged, untracked or conflict' }
     }),
-    named: args => fileNamed(parts, args),
-    known: named => named,
-    get: named => named
-  });
+    known: (named: InRepo) => named,
+    get: (named: InRepo) => named
+  };
+  const add = adder<InRepo, InRepo>(app, trans, { ...of, named: args => fileNamed(parts, args) });
   const may =
     (...kinds: readonly string[]) =>
     ({ file }: InRepo): boolean =>
       kinds.includes(file.kind) && !file.repository && !isBusy(store.state);
-  add(GIT_IDS.diff, {
+  // a comparison that is opened again after a reload is told whole: nothing is known of its repository yet
+  const addWhole = adder<InRepo, InRepo>(app, trans, { ...of, named: args => comparedIn(args) ?? fileNamed(parts, args) });
+  addWhole(GIT_IDS.diff, {
     label: trans.__('Compare'),
     caption: trans.__('Show what differs in the file'),
     icon: branchIcon,

@@ -185,6 +185,20 @@ export function hindrance(state: GitState, message: string): Hindrance {
 /** When to look again while nobody says that something changed: seldom where looking takes long. */
 export const lookAgainMs = (tookMs: number): number => Math.max(10_000, 20 * tookMs);
 
+/** When to look for the sake of the branch alone: a repository in which looking takes long is left in peace. */
+export const glimpseMs = (ms: number, tookMs: number): number => Math.max(ms, Math.min(60_000, 20 * tookMs));
+
+/** The file of a comparison as arguments tell it, and its repository. */
+export function comparedIn(args: Readonly<Record<string, unknown>>): { readonly root: string; readonly file: FileChange } | null {
+  const { root, path, kind, index, worktree } = args;
+  const areTexts = [root, path, index, worktree].every(value => typeof value === 'string');
+  if (!areTexts || !KINDS.includes(kind as Kind)) {
+    return null;
+  }
+  const { root: _, ...file } = args;
+  return { root: root as string, file: file as unknown as FileChange };
+}
+
 /** What a person is told of how a task ended; nothing when it did what it was to do, or was cancelled. */
 export function outcomeOf(task: Task): Outcome | null {
   if (isRunning(task) || task.state === 'done' || task.state === 'cancelled') {

@@ -86,7 +86,7 @@ export function Warnings(props: GitProps & { readonly repo: Repo }): JSX.Element
             {trans.__('%1: %2', oneLine(name), oneLine(trouble))}
           </p>
         ))}
-      {!repo.remotes.length && (
+      {!repo.remotes.length && !repo.in_progress && (
         <p className="mlmagics-empty">
           {trans.__('This repository has no remote, so there is nothing to pull from and push to. Add one in a terminal: git remote add origin ADDRESS')}
         </p>

@@ -46,7 +46,7 @@ export function Git(props: GitProps): JSX.Element {
     return (
       <Empty>
         {oneLine(state.status.reason)}{' '}
-        {trans.__('Open a folder or a notebook of a repository in the file browser. To make one, run git init or git clone ADDRESS in a terminal.')}
+        {trans.__('What is shown here follows the file browser and the notebook that is open.')}
       </Empty>
     );
   }

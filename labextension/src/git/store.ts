@@ -11,7 +11,7 @@ import { Declined, Offline, reasonOf } from '../failures';
 import type { Settings } from '../settings';
 import type { Store } from '../store';
 import { GitApi } from './api';
-import { START, isBelow, isRunning, lookAgainMs, outcomeOf, reduce, repoOf, shouldFetch, taskHere } from './model';
+import { START, glimpseMs, isBelow, isRunning, lookAgainMs, outcomeOf, reduce, repoOf, shouldFetch, taskHere } from './model';
 import type { Event, GitState, Outcome } from './model';
 import { Tasks } from './tasks';
 import type { Status, Task } from './types';
@@ -30,6 +30,7 @@ export class GitStore {
   private readonly fetched = new Map<string, number>();
   private _state = START;
   private isWatched = false;
+  private isGlimpsed = false;
   private looking: Promise<void> | null = null;
   private control: AbortController | null = null;
   private isStale = true;
@@ -80,6 +81,10 @@ export class GitStore {
   /** Look at the repository of another folder or file. */
   go(place: string): void {
     if (place !== this._state.place) {
+      const repo = repoOf(this._state);
+      if (!repo || !isBelow(place, repo.root)) {
+        this.tookMs = 0; // in another repository
+      }
       this.change({ type: 'place', place });
       this.control?.abort();
       this.refreshSoon(0);
@@ -100,8 +105,18 @@ export class GitStore {
     if (yes) {
       this.refreshSoon(0);
     } else {
-      this.control?.abort();
+      if (!this.isGlimpsed) {
+        this.control?.abort();
+      }
       this.settle();
+    }
+  }
+
+  /** Whether somebody can see the branch elsewhere: it is asked for when something has happened, and not now and then. */
+  glimpse(yes: boolean): void {
+    if (yes !== this.isGlimpsed) {
+      this.isGlimpsed = yes;
+      this.refreshSoon(0);
     }
   }
 
@@ -192,7 +207,7 @@ export class GitStore {
           continue;
         }
         this.isStale = true;
-        if (!this.isWatched) {
+        if (!this.isWatched && !this.isGlimpsed) {
           return;
         }
       }
@@ -239,8 +254,13 @@ export class GitStore {
     const { isStale } = this;
     // a server that is away is asked again when the panel has found it back
     const isAway = this._state.phase === 'failed' && !this._state.problem;
-    if (this.canBeSeen && !this.looking && (isStale || !isAway)) {
+    if (this.looking || document.hidden) {
+      return;
+    }
+    if (this.isWatched && (isStale || !isAway)) {
       this.timer = window.setTimeout(() => void this.lookOnce(!isStale), isStale ? ms : lookAgainMs(this.tookMs));
+    } else if (this.isGlimpsed && isStale) {
+      this.timer = window.setTimeout(() => void this.lookOnce(false), glimpseMs(ms, this.tookMs));
     }
   }
 }

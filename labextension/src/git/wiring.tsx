@@ -1,6 +1,6 @@
 /** Puts the parts of git together. */
 
-import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { ILayoutRestorer, JupyterFrontEnd } from '@jupyterlab/application';
 import { WidgetTracker } from '@jupyterlab/apputils';
 import type { MainAreaWidget } from '@jupyterlab/apputils';
 import type { FileBrowser } from '@jupyterlab/filebrowser';
@@ -8,6 +8,7 @@ import type { Message } from '@lumino/messaging';
 import type { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import type { Known } from '../settings';
+import type { Item } from '../status';
 import type { Store } from '../store';
 import { Section } from '../widgets';
 import type { Words } from '../words';
@@ -22,7 +23,8 @@ import { followPlace } from './place';
 import { Git } from './section';
 import { GitStore } from './store';
 import { Transfers } from './transfers';
-import type { FileChange } from './types';
+import type { FileChange, Repo } from './types';
+import { branchSentence, branchWords } from './words';
 import { Work } from './work';
 
 export interface GitOptions {
@@ -31,6 +33,7 @@ export interface GitOptions {
   readonly settings: Known;
   readonly trans: Words;
   readonly browser: FileBrowser | null;
+  readonly restorer: ILayoutRestorer | null;
   /** Bring the panel into view. */
   readonly show: () => void;
 }
@@ -41,6 +44,11 @@ export interface GitPart {
   readonly buttons: readonly string[];
   /** Ids of all its commands. */
   readonly commands: readonly string[];
+  /** The branch, in the status bar. */
+  readonly item: Item;
+  readonly isInStatusBar: () => boolean;
+  /** The item is in the status bar: keep it true. */
+  readonly glimpse: () => void;
 }
 
 /** Make the section of git, and its commands. */
@@ -64,8 +72,29 @@ export function addGit(options: GitOptions): GitPart {
   const commands = addGitCommands({ app, store, deeds, transfers, documents, trans, show: options.show, openDiff });
   store.changed.connect(() => commands.forEach(id => app.commands.notifyCommandChanged(id)));
   followPlace(app, options.browser, store);
+  void options.restorer?.restore(tracker, {
+    command: GIT_IDS.diff,
+    args: ({ content: { root, file } }) => ({ root, ...file }),
+    name: ({ id }) => id
+  });
+  const isInStatusBar = (): boolean => settings.now.showGit && settings.now.showBranch;
+  const glimpse = (): void => {
+    const look = (): void => store.glimpse(isInStatusBar());
+    settings.changed.connect(look);
+    void app.restored.then(look);
+  };
   const section = new GitSection({ app, store, deeds, transfers, settings, trans, openDiff });
-  return { commands, buttons: [GIT_IDS.fetch, GIT_IDS.refresh], section };
+  const item = branchItem(store, trans, options.show);
+  return { commands, buttons: [GIT_IDS.fetch, GIT_IDS.refresh], section, item, isInStatusBar, glimpse };
+}
+
+function branchItem(store: GitStore, trans: Words, open: () => void): Item {
+  const repo = (): Repo | null => repoOf(store.state);
+  const told = (words: (repo: Repo, trans: Words) => string): string => {
+    const here = repo();
+    return here ? words(here, trans) : '';
+  };
+  return { changed: store.changed, text: () => told(branchWords), sentence: () => told(branchSentence), open };
 }
 
 interface SectionOptions {

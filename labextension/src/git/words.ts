@@ -6,6 +6,8 @@ import { letterOf } from './model';
 import type { Hindrance } from './model';
 import type { FileChange, Kind, Repo, Task } from './types';
 
+const MOST_BRANCH = 30;
+
 /** What a group of changed files is called. */
 export function groupName(kind: Kind, trans: Words): string {
   return {
@@ -89,6 +91,18 @@ export function tracking(repo: Repo, trans: Words): string {
     parts.push(trans._n('%1 to pull', '%1 to pull', repo.behind));
   }
   return trans.__('%1: %2', upstream, parts.join(', '));
+}
+
+/** The branch and how it stands, in the status bar: `main ↑1 ↓2`. */
+export function branchWords(repo: Repo, trans: Words): string {
+  const name = headName(repo, trans);
+  const short = name.length > MOST_BRANCH ? `${name.slice(0, MOST_BRANCH)}…` : name;
+  return [short, repo.ahead ? `↑${repo.ahead}` : '', repo.behind ? `↓${repo.behind}` : ''].filter(Boolean).join(' ');
+}
+
+/** The same as sentences. */
+export function branchSentence(repo: Repo, trans: Words): string {
+  return trans.__('Git: on %1, %2. Open the panel.', headName(repo, trans), tracking(repo, trans));
 }
 
 /** What Pull does now, or why it cannot. */

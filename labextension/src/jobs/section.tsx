@@ -30,11 +30,7 @@ export function Jobs(props: JobsProps): JSX.Element {
       <div role="status" className="mlmagics-unseen">
         {summary(running, queued, trans)}
       </div>
-      {state.troubles.map(([cluster, reason]) => (
-        <p className="mlmagics-trouble" key={cluster} title={oneLine(reason)}>
-          {withName(cluster, reason)}
-        </p>
-      ))}
+      <Troubles state={state} trans={trans} />
       {state.jobs.length ? (
         <Options label={trans.__('Jobs')} open={props.open}>
           {groups(state.jobs).map(group => (
@@ -44,6 +40,29 @@ export function Jobs(props: JobsProps): JSX.Element {
       ) : (
         <Empty>{nothing(state, trans)}</Empty>
       )}
+    </>
+  );
+}
+
+/** Clusters whose jobs are not here: why is told below their names, and here where it is not. */
+function Troubles({ state, trans }: { readonly state: State; readonly trans: Words }): JSX.Element {
+  const isToldBelow = (name: string): boolean => !!state.clusters?.some(cluster => cluster.name === name && !cluster.usable && cluster.remark);
+  const below = state.troubles.filter(([name]) => isToldBelow(name));
+  const reasons = below.map(([name, reason]) => withName(name, reason)).join('\n');
+  return (
+    <>
+      {below.length > 0 && (
+        <p className="mlmagics-trouble" title={reasons}>
+          {trans.__('Without the jobs of %1: see Clusters.', below.map(([name]) => name).join(', '))}
+        </p>
+      )}
+      {state.troubles
+        .filter(one => !below.includes(one))
+        .map(([cluster, reason]) => (
+          <p className="mlmagics-trouble" key={cluster}>
+            {withName(cluster, reason)}
+          </p>
+        ))}
     </>
   );
 }

@@ -18,14 +18,17 @@ export class Finder {
   private current = -1;
   private timer = 0;
 
-  /** Searches in the children of `list` for what `field` says, and tells the count in `count`. */
+  /** Searches in the children of `list` for what `field` says, tells the count in `count`, offers `whole` where some is not there. */
   constructor(
     private readonly list: HTMLElement,
     private readonly view: LogView,
     private readonly field: HTMLInputElement,
     private readonly count: HTMLElement,
+    /** Searches in all of the log. */
+    private readonly whole: HTMLElement,
     private readonly trans: Words
   ) {
+    whole.hidden = true;
     field.addEventListener('input', () => this.start());
     field.addEventListener('keydown', event => {
       if (event.key === 'Enter') {
@@ -46,6 +49,15 @@ export class Finder {
     if (this.field.value) {
       this.timer ||= window.setTimeout(() => this.search(), PAUSE_MS);
     }
+  }
+
+  /** Make the first match in `node` the current one. */
+  go(node: HTMLElement): void {
+    this.search();
+    this.current = this.found.findIndex(match => match.node === node);
+    const match = this.found[this.current];
+    this.view.reveal((match && rangeOf(match)) ?? node);
+    this.tell();
   }
 
   dispose(): void {
@@ -103,6 +115,7 @@ export class Finder {
   private tell(): void {
     const { found, current, trans } = this;
     this.mark();
+    this.whole.hidden = !this.field.value || !(this.view.dropped || this.view.partial || this.view.reading);
     this.count.textContent = !this.field.value
       ? ''
       : !found.length

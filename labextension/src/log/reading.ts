@@ -1,6 +1,6 @@
 /** Reads the log of one job, as long as somebody looks, and hands on what comes. */
 
-import { Agent, Figures, Learner, LogView, Refused, tidy } from '../page';
+import { Agent, Figures, Learner, LogView, Refused, SHOWN, tidy } from '../page';
 import type { JobView } from '../types';
 import type { Words } from '../words';
 import { noteOf } from './notes';
@@ -8,6 +8,8 @@ import { turns } from './turns';
 
 /** Events that are asked for at first, at most. */
 const TAIL = 2000;
+/** Events that are read before a place that was searched for. */
+const BEFORE = 200;
 
 export interface Told {
   /** Numbers have come: progress, metrics, use. */
@@ -28,7 +30,8 @@ export class Reading {
   private going: AbortController | null = null;
   private seen = 0;
   private tag: string;
-  private fromStart = false;
+  /** The event behind which to begin; null for the last part of the log. */
+  private begin: number | null = null;
   private isDone = false;
   private isFirst = true;
 
@@ -62,21 +65,33 @@ export class Reading {
     this.going = null;
   }
 
-  /** Begin anew with all of it in place of its last part. */
-  restart(): void {
+  /** Begin anew with all of it in place of its last part, or with its last part. */
+  restart(where: 'start' | 'end'): void {
     this.stop();
-    this.fromStart = true;
+    this.begin = where === 'start' ? 0 : null;
     this.forget();
     this.start();
   }
 
+  /** Show the part of the log around the event `seq`, and nothing that comes; what the charts know stays. */
+  readAround(seq: number): void {
+    this.stop();
+    this.begin = Math.max(0, seq - 1 - BEFORE);
+    this.forgetLines(true);
+    this.start();
+  }
+
   private forget(): void {
+    this.figures = new Figures();
+    this.learner.reset();
+    this.forgetLines(false);
+  }
+
+  private forgetLines(isPart: boolean): void {
     this.seen = 0;
     this.isDone = false;
     this.isFirst = true;
-    this.figures = new Figures();
-    this.learner.reset();
-    this.view.reset();
+    this.view.reset(isPart);
   }
 
   private async read(signal: AbortSignal): Promise<void> {
@@ -107,9 +122,9 @@ export class Reading {
   private async follow(signal: AbortSignal): Promise<void> {
     const id = this.job.job_id;
     const options = {
-      from: this.seen,
+      from: this.seen || (this.begin ?? 0),
       logTag: this.tag,
-      tail: this.seen || this.fromStart ? 0 : await this.agent.tail(id, TAIL).catch(() => TAIL),
+      tail: this.seen || this.begin !== null ? 0 : await this.agent.tail(id, TAIL).catch(() => TAIL),
       signal,
       alive: () => this.told.connected(true),
       trouble: () => this.told.connected(false)
@@ -120,6 +135,10 @@ export class Reading {
           return;
         }
         this.take(tidy(raw));
+        if (this.view.reading && this.view.appended >= SHOWN) {
+          this.isDone = true;
+          return;
+        }
       }
     }
     if (!signal.aborted) {
@@ -134,10 +153,14 @@ export class Reading {
       if (this.isFirst) {
         this.isFirst = false;
         this.view.partial = event.seq > 1;
-        this.learner.begins(event.seq);
+        if (!this.view.reading) {
+          this.learner.begins(event.seq);
+        }
       }
     }
-    this.learner.take(event);
+    if (!this.view.reading) {
+      this.learner.take(event);
+    }
     this.show(event);
   }
 

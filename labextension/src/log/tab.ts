@@ -21,6 +21,8 @@ import { shower } from './display';
 import { Finder } from './finder';
 import { Head } from './head';
 import { Reading } from './reading';
+import { WholeSearch } from './whole';
+import type { Place } from './whole';
 
 export interface LogOptions {
   readonly store: Store;
@@ -52,6 +54,8 @@ export class Log extends Widget {
   private readonly empty = element('p', 'mlmagics-quiet');
   private readonly earlier = element('div', 'mlmagics-earlier');
   private readonly earlierText = element('span', '');
+  private readonly end = element('button', 'jp-Button mlmagics-button');
+  private readonly all = element('button', 'jp-Button mlmagics-button');
   private readonly connection = element('div', 'mlmagics-connection');
   private readonly search = element('input', 'mlmagics-search');
   private readonly found = element('span', 'mlmagics-found');
@@ -60,6 +64,9 @@ export class Log extends Widget {
   private readonly finder: Finder;
   private readonly charts: Charts;
   private readonly reading: Reading;
+  private readonly whole: WholeSearch;
+  /** What was searched for, until it is there. */
+  private wanted: Place | null = null;
   private cancelButton: ToolbarButton | null = null;
   private timer = 0;
   private isAsking = false;
@@ -75,9 +82,10 @@ export class Log extends Widget {
     const blob = async (sha256: string): Promise<Blob> =>
       (await agent.request(`jobs/${_job.job_id}/blobs/${sha256}`)).blob();
     this.head = new Head(_job, trans);
+    this.whole = new WholeSearch(agent, _job.job_id, trans, place => this.go(place));
     this.build();
     this.view = new LogView(this.box, this.list, blob, () => this.drawn(), shower(rendermime, isMine(_job), trans));
-    this.finder = new Finder(this.list, this.view, this.search, this.found, trans);
+    this.finder = new Finder(this.list, this.view, this.search, this.found, this.all, trans);
     const metrics = element('div', 'mlmagics-charts');
     const use = element('div', 'mlmagics-charts');
     this.figures.append(metrics, use);
@@ -113,7 +121,7 @@ export class Log extends Widget {
       this.list.classList.toggle('mlmagics-no-wrap', !yes)
     );
     const follow = this.toggle(trans.__('Follow'), trans.__('Stay at the end of the log'), true, yes =>
-      yes ? this.view.toEnd() : this.view.hold(), this.follow);
+      yes ? this.toEnd() : this.view.hold(), this.follow);
     toolbar.addItem('cancel', this.cancelButton);
     toolbar.addItem('search', this.searchItem());
     toolbar.addItem('wrap', wrap);
@@ -139,6 +147,7 @@ export class Log extends Widget {
       return;
     }
     this.reading.stop();
+    this.whole.close();
     this.finder.dispose();
     this.charts.dispose();
     this.options.store.changed.disconnect(this.update_, this);
@@ -186,12 +195,14 @@ export class Log extends Widget {
     this.connection.setAttribute('role', 'status');
     this.figures.setAttribute('role', 'region');
     this.figures.setAttribute('aria-label', trans.__('Charts'));
-    const all = element('button', 'jp-Button mlmagics-button', trans.__('Read it from its start'));
-    all.type = 'button';
-    all.addEventListener('click', () => this.reading.restart());
-    this.earlier.append(this.earlierText, ' ', all);
+    const start = element('button', 'jp-Button mlmagics-button', trans.__('Read it from its start'));
+    start.type = this.end.type = 'button';
+    start.addEventListener('click', () => this.reading.restart('start'));
+    setText(this.end, trans.__('Show its end'));
+    this.end.addEventListener('click', () => this.toEnd());
+    this.earlier.append(this.earlierText, ' ', start, ' ', this.end);
     this.box.append(this.earlier, this.list, this.empty);
-    this.node.append(this.head.node, this.connection, element('div', 'mlmagics-work', this.box, this.figures));
+    this.node.append(this.head.node, this.connection, this.whole.node, element('div', 'mlmagics-work', this.box, this.figures));
   }
 
   private searchItem(): Widget {
@@ -200,7 +211,11 @@ export class Log extends Widget {
     this.search.placeholder = trans.__('Search');
     this.search.setAttribute('aria-label', trans.__('Search in this log; Enter goes to the next match'));
     this.found.setAttribute('role', 'status');
-    const item = new Widget({ node: element('div', 'mlmagics-find', this.search, this.found) });
+    this.all.type = 'button';
+    setText(this.all, trans.__('Search all of it'));
+    this.all.title = trans.__('Search also in what is not shown here');
+    this.all.addEventListener('click', () => void this.whole.search(this.search.value));
+    const item = new Widget({ node: element('div', 'mlmagics-find', this.search, this.found, this.all) });
     this.node.addEventListener('keydown', event => {
       if (event.key === '/' && event.target === this.box) {
         this.search.focus();
@@ -217,6 +232,31 @@ export class Log extends Widget {
     const node = element('label', 'mlmagics-toggle', box, label);
     node.title = caption;
     return new Widget({ node });
+  }
+
+  private toEnd(): void {
+    if (this.view.reading) {
+      this.reading.restart('end');
+    } else {
+      this.view.toEnd();
+    }
+  }
+
+  /** Bring a place of the log into view, which is read again from there when it is not on the page. */
+  private go(place: Place): void {
+    this.wanted = place;
+    if (!this.reveal()) {
+      this.reading.readAround(place.seq);
+    }
+  }
+
+  private reveal(): boolean {
+    const node = this.wanted && this.view.nodeOf(this.wanted.seq, this.wanted.text);
+    if (node) {
+      this.wanted = null;
+      this.finder.go(node as HTMLElement);
+    }
+    return node !== null;
   }
 
   private update_(): void {
@@ -264,11 +304,13 @@ export class Log extends Widget {
   private drawn(): void {
     const { trans } = this.options;
     const { view } = this;
-    this.earlier.hidden = !view.partial && !view.dropped;
-    setText(this.earlierText, trans.__('Earlier output is not shown here.'));
+    this.earlier.hidden = !view.partial && !view.dropped && !view.reading;
+    this.end.hidden = !view.reading;
+    setText(this.earlierText, view.reading ? trans.__('A part of the log, around what was found.') : trans.__('Earlier output is not shown here.'));
     this.follow.checked = view.following;
     setText(this.empty, !view.isEmpty ? '' : isActive(this._job) ? trans.__('No output yet.') : trans.__('It wrote nothing.'));
     this.finder.refresh();
+    this.reveal();
   }
 }
 

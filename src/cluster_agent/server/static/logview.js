@@ -64,7 +64,7 @@ export class LogView {
     this.reading = reading;
     this.partial = false;
     this.following = !reading;
-    this.#schedule();
+    this.#settle();
   }
 
   /** Forget what is shown but the last lines: reading goes on. */
@@ -121,14 +121,13 @@ export class LogView {
 
   toEnd() {
     this.following = true;
-    this.#schedule();
+    this.#settle();
   }
 
   /** Stay where it is, whatever comes. */
   hold() {
     this.following = false;
-    this.#top = this.#box.scrollTop;
-    this.#schedule();
+    this.#settle();
   }
 
   /** Bring `place`, an element of the list or a range in it, into the middle of the view. */
@@ -145,6 +144,12 @@ export class LogView {
   /** The element of the first entry from event `seq` on whose text has `text`, or null. */
   nodeOf(seq, text) {
     return this.#entries.find((entry) => entry.node && entry.seq >= seq && entry.node.textContent.includes(text))?.node ?? null;
+  }
+
+  /** Draw soon; a scroll from before that is told only now says nothing any more. */
+  #settle() {
+    this.#top = this.#box.scrollTop;
+    this.#schedule();
   }
 
   #begin() {

@@ -13,7 +13,7 @@ const MAX_OPEN = 1_000_000;
  * Call `each(line)` for the lines of the log after event `from` and before event `until`, within `most` characters;
  * `told(characters)` hears how far it is. Gives whether all of these were read.
  */
-export async function scan(agent, jobId, { signal, from = "0", until = Infinity, most = Infinity, each, told = () => {} }) {
+export async function scan(agent, jobId, { signal, from = "0", until = Infinity, most = Infinity, each, told = (_characters) => {} }) {
   let length = 0;
   for await (const lines of agent.read(jobId, from, signal)) {
     for (const line of lines) {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from mlmagics.lab.git.grammar import check_path, shown
-from mlmagics.lab.git.looking import is_repository, report
+from mlmagics.lab.git.looking import is_copy, is_repository, report
 from mlmagics.lab.git.porcelain import Entry, Kind
 from mlmagics.lab.git.refusals import Conflicts, HasChanged, MarkersLeft
 from mlmagics.lab.git.repository import WORK_S, Repository
@@ -121,7 +121,14 @@ def _files_of(repository: Repository, paths: Sequence[str]) -> list[str]:
     others = repository.git("ls-files", "-z", "--others", "--exclude-standard").out
     names = others.decode("utf-8", "surrogateescape").split("\0")
     # what ends with a slash here is a repository of its own
-    inside = [name for name in names if name and not name.endswith("/") and name.startswith(folders)]
+    inside = [
+        name
+        for name in names
+        if name
+        and not name.endswith("/")
+        and name.startswith(folders)
+        and not is_copy(name, repository.folder)
+    ]
     return [*(path for path in paths if not path.endswith("/")), *inside]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlmagics.lab.git.grammar import is_remote, read_address, redacted, shown
@@ -25,6 +27,8 @@ _BOOKS = 50
 _BOOK_BYTES = 20 << 20
 _BOOKS_BYTES = 60 << 20
 _KNOWN = 2000
+#: Where JupyterLab keeps copies of what is open: nobody means these, whatever .gitignore says.
+_COPIES = ".ipynb_checkpoints"
 #: During a rebase git calls ours what is rebased onto.
 _SWAPPED = {"by us": "by them", "by them": "by us"}
 
@@ -42,7 +46,23 @@ def report(repository: Repository) -> Report:
         "--find-renames",
         "--ahead-behind",
     )
-    return read_report(done.out)
+    found = read_report(done.out)
+    return dataclasses.replace(
+        found, untracked=[path for path in found.untracked if not is_copy(path, repository.folder)]
+    )
+
+
+def is_copy(path: str, folder: Path) -> bool:
+    """Whether ``path`` is one of the copies that JupyterLab keeps of open files, or a folder of nothing else."""
+    if _COPIES in path.split("/"):
+        return True
+    if not path.endswith("/"):
+        return False
+    try:
+        with os.scandir(folder / path) as entries:
+            return all(entry.name == _COPIES for entry in entries)
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

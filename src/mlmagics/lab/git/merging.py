@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 from mlmagics.lab.git.committing import HOOKS as COMMIT_HOOKS
 from mlmagics.lab.git.committing import identity
 from mlmagics.lab.git.looking import report
+from mlmagics.lab.git.porcelain import Kind
 from mlmagics.lab.git.refusals import Cancelled, Conflicts, GitRefusal, HasChanged, NoIdentity, WouldOverwrite
 from mlmagics.lab.git.repository import WORK_S, Repository, failed
 
@@ -73,8 +74,17 @@ def join(
         foreseen = _foreseen(repository, upstream)
         if foreseen and not keep:
             return Outcome("conflict", foreseen, ahead, behind)
+        _refuse(
+            repository,
+            {"staged", "conflict"},
+            "a merge makes a commit, and what is staged would get into it: commit or unstage it first",
+        )
     else:
-        _refuse_changes(repository)
+        _refuse(
+            repository,
+            {"staged", "unstaged", "conflict"},
+            "a rebase needs a working copy without changes: commit or discard them first, or merge instead",
+        )
     conflicts = _join(repository, upstream, mode, keep=keep, watch=watch)
     if conflicts:
         return Outcome("conflict", conflicts, ahead, behind, keep)
@@ -266,17 +276,11 @@ def _return_to(repository: Repository, commit: str) -> None:
     repository.git("reset", "--keep", "--quiet", commit, limit_s=WORK_S, through=True)
 
 
-def _refuse_changes(repository: Repository) -> None:
-    changed = [
-        entry.path
-        for entry in report(repository).entries
-        if {*entry.kinds} & {"staged", "unstaged", "conflict"}
-    ]
+def _refuse(repository: Repository, kinds: set[Kind], why: str) -> None:
+    """Refuse for the files that differ in one of these ways."""
+    changed = [entry.path for entry in report(repository).entries if {*entry.kinds} & kinds]
     if changed:
-        raise WouldOverwrite(
-            "a rebase needs a working copy without changes: commit or discard them first, or merge instead",
-            paths=changed[:_MOST],
-        )
+        raise WouldOverwrite(why, paths=changed[:_MOST])
 
 
 def _cancelled(repository: Repository) -> bool:
