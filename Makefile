@@ -3,6 +3,7 @@
 # make sidebar  builds the sidebar, where something in it has changed
 # make test   everything that must hold: lint, unit tests on every Python found, the rest on the newest
 # make soak   the long runs
+# make bench  our speed and that of other systems, written to docs/benchmarks.md; half an hour
 
 .PHONY: demo lab sidebar test lint unit front full soak bench clean
 .DELETE_ON_ERROR:
@@ -10,6 +11,8 @@
 PYTHON := $(shell sh tools/pythons.sh | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
+# other systems, for the benchmarks
+PEERS := .venvs/peers
 PIP_FLAGS := --quiet --disable-pip-version-check
 # most tests wait for processes, so that one more than a small machine has cores fills it
 WORKERS ?= 3
@@ -37,14 +40,16 @@ front: $(VENV)/.sidebar
 	@$(BIN)/python tools/sidebar.py test
 
 full: $(VENV)/.test sidebar
+	@sh tools/optional_packages.sh
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak and not browser"
 	@sh tools/chromium.sh
 	$(BIN)/python -m pytest -q -n 2 -m browser
 
 soak: $(VENV)/.test
+	@sh tools/chromium.sh
 	$(BIN)/python -m pytest -q -n 2 -m soak
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test $(PEERS)/.installed
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -79,4 +84,9 @@ $(VENV)/.sidebar: $(VENV)/.base
 $(VENV)/.test: $(VENV)/.examples
 	@echo "installing what the tests need; once"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]" --group test --group lint --group browser
+	@touch $@
+
+$(PEERS)/.installed: benchmarks/peers/requirements.txt tools/peers.py
+	@echo "installing the systems to compare with; once, a few minutes"
+	@$(PYTHON) tools/peers.py $(PEERS)
 	@touch $@

@@ -28,6 +28,7 @@ from cluster_agent.config import ConfigError
 from cluster_agent.console import agent_or_none, day
 from cluster_agent.folder import JobFolder, sync_folder
 from cluster_agent.home import Home, user_name
+from cluster_agent.isolation.rights import Rights, acting_with
 from cluster_agent.jobs import ledger
 from cluster_agent.jobs.access import revoke_invites, tokens
 from cluster_agent.jobs.ids import highest_folder, highest_marked
@@ -140,13 +141,16 @@ def _add_job(tar: tarfile.TarFile, folder: Path, *, whole: bool) -> None:
     """All files of a job; of one that has not ended only what nobody changes any more, and its log so far."""
     for place, folders, files in os.walk(folder):
         within = Path(place).relative_to(folder)
+        # what is a user's is read with that one's rights, whatever leads where meanwhile
+        rights = Rights.of_owner((folder / within.parts[0]).lstat()) if within.parts else None
         if within == Path():
             folders[:] = [name for name in folders if whole or name != "work"]
         for name in files:
             path = Path(place, name)
             if name in _LEFT_OUT and within == Path():
                 continue
-            _add(tar, path, f"jobs/{folder.name}/{(within / name).as_posix()}")
+            with acting_with(rights if os.geteuid() == 0 else None):
+                _add(tar, path, f"jobs/{folder.name}/{(within / name).as_posix()}")
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:

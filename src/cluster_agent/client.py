@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from cluster_agent.admin_calls import AdminCalls
 from cluster_agent.errors import (
@@ -39,6 +42,7 @@ from cluster_agent.protocol import (
 )
 
 if TYPE_CHECKING:
+    from cluster_agent.connections import Tunnel as Tunnel
     from cluster_agent.transport import Reply as Reply
 
 __all__ = ["AgentClient", "Hook", "Unconfirmed"]
@@ -47,6 +51,9 @@ __all__ = ["AgentClient", "Hook", "Unconfirmed"]
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 10.0
 #: Faults that may be over when asked again.
 _PASSING = (Unreachable, ServerFault, StorageFault, TooBusy, TooManyTries)
+
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class _EndedEarly(Unreachable):
@@ -73,6 +80,8 @@ class AgentClient(FileCalls, AdminCalls):
         SHA-256 in hex of the one certificate that is believed, whatever name or date it has; in place of ``ca``.
     own_only
         Send nothing unless the program that listens there belongs to this user or to root.
+    tunnel
+        A way to an agent elsewhere, in place of ``uds``; it is made when it is needed, and again when it broke.
     timeout_s
         For a connection, and for each wait for an answer.
     silence_s
@@ -88,6 +97,7 @@ class AgentClient(FileCalls, AdminCalls):
         ca: str | None = None,
         pin: str = "",
         own_only: bool = False,
+        tunnel: Tunnel | None = None,
         timeout_s: float = 10.0,
         silence_s: float = SILENCE_S,
     ) -> None:
@@ -95,10 +105,20 @@ class AgentClient(FileCalls, AdminCalls):
         from cluster_agent.transport import Transport
 
         super().__init__(
-            Transport(url, token=token, uds=uds, ca=ca, pin=pin, timeout_s=timeout_s, own_only=own_only),
+            Transport(
+                url,
+                token=token,
+                uds=uds,
+                ca=ca,
+                pin=pin,
+                timeout_s=timeout_s,
+                own_only=own_only,
+                tunnel=tunnel,
+            ),
             silence_s,
         )
-        self.url = self._transport.url
+        self.url = tunnel.address if tunnel is not None else self._transport.url
+        self._shown = tunnel.shown if tunnel is not None else ""
         #: whether it speaks through a Unix socket, so that the agent may be of this machine and user
         self.on_socket = uds is not None
 
@@ -116,7 +136,8 @@ class AgentClient(FileCalls, AdminCalls):
 
     def info(self) -> Info:
         """What the agent is and has, and who the caller is to it."""
-        return self._transport.call("GET", "/v1/info", Info)
+        info = self._transport.call("GET", "/v1/info", Info)
+        return replace(info, public_url=self._shown) if self._is_there_only(info.public_url) else info
 
     def packages(self, runtime: str = "", python: str = "") -> Packages:
         """What a job finds in a runtime, or in the agent's default Python; an agent of one's own asks ``python``."""
@@ -146,9 +167,10 @@ class AgentClient(FileCalls, AdminCalls):
         doubt: Unconfirmed | None = None
         for wait_s in _waits():
             try:
-                return self._transport.call(
+                job = self._transport.call(
                     "POST", "/v1/jobs", Job, json=spec, headers={"Idempotency-Key": key}
                 )
+                return self._from_here(job)
             except Unreachable as error:
                 if isinstance(error, Unconfirmed):
                     doubt = error
@@ -161,7 +183,7 @@ class AgentClient(FileCalls, AdminCalls):
 
     def job(self, job_id: int) -> Job:
         """One job, with its source."""
-        return self._transport.call("GET", f"/v1/jobs/{job_id}", Job)
+        return self._from_here(self._transport.call("GET", f"/v1/jobs/{job_id}", Job))
 
     def jobs(
         self,
@@ -179,19 +201,32 @@ class AgentClient(FileCalls, AdminCalls):
         wanted = ",".join(sorted(state.value for state in states)) if states is not None else None
         params = {"state": wanted, "user": user, "project": project, "name": name, "since": since}
         params |= {"notebook": notebook, "limit": limit, "after": after}
-        return self._transport.call("GET", "/v1/jobs", JobList, params=params)
+        found = self._transport.call("GET", "/v1/jobs", JobList, params=params)
+        return replace(found, jobs=[self._from_here(job) for job in found.jobs]) if self._shown else found
 
     def cancel(self, job_id: int, reason: str = "") -> Job:
         """The job, asked to stop; unchanged when it has ended already."""
-        return self._transport.call("POST", f"/v1/jobs/{job_id}/cancel", Job, json={"reason": reason})
+        path = f"/v1/jobs/{job_id}/cancel"
+        return self._from_here(self._transport.call("POST", path, Job, json={"reason": reason}))
 
     def extend(self, job_id: int, extra_s: float) -> Job:
         """The job with ``extra_s`` more time."""
-        return self._transport.call("POST", f"/v1/jobs/{job_id}/extend", Job, json={"extra_s": extra_s})
+        path = f"/v1/jobs/{job_id}/extend"
+        return self._from_here(self._transport.call("POST", path, Job, json={"extra_s": extra_s}))
 
     def view_code(self, job_id: int) -> ViewCode:
         """A code that opens the job's history page once."""
         return self._transport.call("POST", f"/v1/jobs/{job_id}/view-code", ViewCode, json={})
+
+    def _from_here(self, job: Job) -> Job:
+        """``job`` with a history URL that means it also on this side of a tunnel."""
+        if not self._is_there_only(job.history_url):
+            return job
+        return replace(job, history_url=f"{self._shown}/history/{job.job_id}")
+
+    def _is_there_only(self, url: str) -> bool:
+        """Whether ``url`` is an address of the box's own loopback, which is another machine's here."""
+        return bool(self._shown) and (urlsplit(url).hostname or "") in _LOOPBACK
 
     # --- events -------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from cluster_agent.environments.settings import (
     parse_packages,
     parse_runtimes,
 )
+from cluster_agent.isolation.levels import parse as parse_levels
 from cluster_agent.limits import LimitTable, parse_limits
 from cluster_agent.units import parse_duration, parse_size, parse_size_or_none
 
@@ -74,6 +75,14 @@ def _yes(text: str) -> bool:
 
 def _cgroup(text: str) -> str:
     return text if text in {"auto", "off"} else str(_folder(text))
+
+
+def _people_socket(text: str) -> str:
+    if text in {"auto", "off"}:
+        return text
+    if len(path := str(_folder(text))) > 100:
+        raise ValueError(f"{text!r} is too long for a socket, which takes 100 characters")
+    return path
 
 
 def _one_of(*known: str) -> Callable[[str], str]:
@@ -160,6 +169,24 @@ class Config:
     cgroup: str = _setting(
         _cgroup, "auto", "control group in which each job gets its own: a folder, auto or off"
     )
+    isolation: tuple[str, ...] | None = _setting(
+        parse_levels, None, "what keeps jobs apart: auto, or some of process, user, cgroup, bwrap"
+    )
+    supervisor_user: str = _setting(
+        str,
+        "cluster-agent",
+        "unix user that supervisors act as where jobs run as the unix users of their people",
+    )
+    people_socket: str = _setting(
+        _people_socket, "auto", "Unix socket for people of this machine, over ssh too: a path, auto or off"
+    )
+    people_role: str = _setting(
+        _one_of("user", "viewer"), "user", "role of who comes by the people's socket and is no admin"
+    )
+    admins: tuple[str, ...] = _setting(
+        _hosts, (), "people who are admins when they come by the people's socket"
+    )
+    network: str = _setting(_one_of("on", "off"), "on", "of jobs: on or off; off needs --isolation bwrap")
     open_metrics: bool = _setting(_yes, False, "serve /metrics without a token, to whoever can connect")
     log_format: str = _setting(_one_of("text", "json"), "text", "of the agent's own log: text or json")
     log_level: str = _setting(
@@ -170,6 +197,8 @@ class Config:
     idle_exit: float | None = _setting(parse_duration, None, "end after this long without jobs and requests")
     env: Mapping[str, str] = field(default_factory=dict)
     limits: LimitTable = field(default_factory=lambda: parse_limits({}, max_timeout_s=_MAX_TIMEOUT_S))
+    #: unix users by the names that people have here, where these differ
+    users: Mapping[str, str] = field(default_factory=dict)
     runtimes: Mapping[str, RuntimeSettings] = field(default_factory=dict)
     packages: PackageSettings = field(default_factory=PackageSettings)
 
@@ -229,6 +258,9 @@ def load_config(
     env = table.pop("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise ConfigError(f'{source}: [env] takes NAME = "text" lines only')
+    users = table.pop("users", {})
+    if not isinstance(users, dict) or not all(isinstance(name, str) and name for name in users.values()):
+        raise ConfigError(f'{source}: [users] takes PERSON = "unix user" lines only')
     limits = table.pop("limits", {})
     runtimes, packages = table.pop("runtimes", {}), table.pop("packages", {})
     known = {item.name for item in settings()}
@@ -237,7 +269,7 @@ def load_config(
             raise ConfigError(f"{source}: there is no setting {key!r}")
         given.setdefault(key, (f"{source}, {key}", _as_text(value)))
     values = {item.name: _parse(item, *given[item.name]) for item in settings() if item.name in given}
-    config = _checked(Config(**values, env=env))
+    config = _checked(Config(**values, env=env, users=users))
     try:
         return replace(
             config,

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import socket
 import ssl
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore
 import httpx
@@ -19,16 +19,42 @@ _KEEP_ALIVE_S = 55.0
 _IDLE_CONNECTIONS = 8
 
 
+class Tunnel(Protocol):
+    """A way to an agent that ends in a Unix socket here, made when it is needed."""
+
+    @property
+    def address(self) -> str:
+        """What people call the agent's address."""
+
+    @property
+    def shown(self) -> str:
+        """Begin of history URLs, for an agent that has no address but its own machine's."""
+
+    @property
+    def socket(self) -> str:
+        """Path of the socket; nobody may be listening there yet."""
+
+    def open(self) -> None:
+        """See that somebody listens there. Raises :class:`cluster_agent.errors.NoTunnel`."""
+
+
 class Pool(httpx.HTTPTransport):
-    """Connections to one agent: without ``tls`` in clear, with ``uds`` through that Unix socket.
+    """Connections to one agent: without ``tls`` in clear, with ``uds`` or ``tunnel`` through a Unix socket.
 
     With ``own_only`` a connection counts only when this user's or root's program listens at its other end; with
     ``pin`` only when the certificate there has that SHA-256.
     """
 
     def __init__(
-        self, tls: ssl.SSLContext | None, uds: str | None, *, pin: str = "", own_only: bool = False
+        self,
+        tls: ssl.SSLContext | None,
+        uds: str | None,
+        *,
+        pin: str = "",
+        own_only: bool = False,
+        tunnel: Tunnel | None = None,
     ) -> None:
+        uds = tunnel.socket if tunnel is not None else uds
         # a context that trusts nobody is cheap to make, and right where no TLS is spoken
         tls = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         super().__init__(verify=tls, trust_env=False)
@@ -39,13 +65,11 @@ class Pool(httpx.HTTPTransport):
             max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=_KEEP_ALIVE_S,
             uds=uds,
-            network_backend=_backend(uds, pin, own_only=own_only),
+            network_backend=_SocketBackend(tunnel) if uds else _backend(pin, own_only=own_only),
         )
 
 
-def _backend(uds: str | None, pin: str, *, own_only: bool) -> httpcore.NetworkBackend | None:
-    if uds:
-        return _SocketBackend()
+def _backend(pin: str, *, own_only: bool) -> httpcore.NetworkBackend | None:
     if own_only:
         return _OwnBackend()
     return _PinnedBackend(pin) if pin else None
@@ -54,10 +78,15 @@ def _backend(uds: str | None, pin: str, *, own_only: bool) -> httpcore.NetworkBa
 class _SocketBackend(httpcore.SyncBackend):
     """Connects to Unix sockets; one that refuses leaves no descriptor to the garbage collector."""
 
+    def __init__(self, tunnel: Tunnel | None) -> None:
+        self._tunnel = tunnel
+
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Any = None
     ) -> httpcore.NetworkStream:
         try:
+            if self._tunnel is not None:
+                self._tunnel.open()
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.settimeout(timeout)
                 probe.connect(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster_agent.client import AgentClient
 from cluster_agent.config import ConfigError
 from cluster_agent.errors import Unreachable
+from cluster_agent.harmless import harmless
 from cluster_agent.home import Home
 
 #: How long a command waits for the agent.
@@ -49,7 +50,8 @@ def agent(home: Path, timeout_s: float = _TIMEOUT_S) -> Iterator[AgentClient]:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines with their columns aligned."""
+    """Rows of cells as lines with their columns aligned; nothing in them speaks to the terminal."""
+    rows = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -185,3 +185,7 @@ BY_CODE: dict[str, type[AgentError]] = {cls.code: cls for cls in _subclasses(Age
 
 class Unconfirmed(Unreachable):
     """The request was sent and no answer came, so it may have been carried out."""
+
+
+class NoTunnel(ConnectionError):
+    """There is no way to the agent; the message says why, and what to do. Told as ``Unreachable``."""

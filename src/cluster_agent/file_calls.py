@@ -95,6 +95,10 @@ class FileCalls:
         """Give the agent of one's own the file that lies in the folder which ``Info.blob_folder`` names."""
         return self._transport.call("PUT", _blob(sha256), Blob, headers={"Blob-File": file})
 
+    def input_parts(self, job_id: int, sha256: str) -> Iterator[bytes]:
+        """What travelled with a job, a value or module, in pieces; its hash is to be checked."""
+        return self._bytes(f"/v1/jobs/{job_id}/inputs/{segment(sha256)}")
+
     def lock(self, job_id: int) -> str:
         """Exactly which packages were installed for the job.
 

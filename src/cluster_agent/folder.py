@@ -1,6 +1,8 @@
 """What lies where in a job's folder, and the wish file through which an agent talks to a supervisor.
 
-The folder belongs to the agent (0700). An agent that is started anew finds all that it needs here::
+The folder belongs to the agent (0700). Where jobs run as the unix users of their people it belongs to the keeper of
+their logs and can be passed by all (0711), and only ``work``, ``inputs`` and ``values`` are the user's. An agent that is
+started anew finds all that it needs here::
 
     events.ndjson      the event log; whoever holds its lock writes it
     control.json       the wish: cancel, another time limit; replaced as a whole
@@ -104,8 +106,8 @@ class JobFolder:
         return self.path / f"{nonce}.closed"
 
     def write_wish(self, wish: Wish) -> None:
-        """Replace the wish file, durably."""
-        write_durably(self.control, msgspec.json.encode(wish))
+        """Replace the wish file, durably; the supervisor can read it, whoever it is."""
+        write_durably(self.control, msgspec.json.encode(wish), owner_of=self.path)
 
     def read_wish(self) -> Wish:
         """The wish in force; an empty one when there is none."""
@@ -115,16 +117,30 @@ class JobFolder:
             return Wish()
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Put ``data`` (mode 0600) at ``path`` as a whole: new file, sync, rename, sync of the folder."""
+def write_durably(path: Path, data: bytes, *, owner_of: Path | None = None) -> None:
+    """Put ``data`` (mode 0600) at ``path`` as a whole: new file, sync, rename, sync of the folder.
+
+    It belongs to the owner of the folder ``owner_of``, when that is given.
+    """
     new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(new, flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        if owner_of is not None:
+            give_to_owner_of(owner_of, descriptor)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
     sync_folder(path.parent)
+
+
+def give_to_owner_of(folder: Path, descriptor: int) -> None:
+    """Have an open file that root has made belong to whom its folder belongs to: a supervisor that is not root."""
+    if os.geteuid() == 0 and os.fstat(descriptor).st_uid == 0:
+        owner = folder.stat()
+        if owner.st_uid != 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(path: Path) -> None:

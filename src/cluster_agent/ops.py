@@ -12,6 +12,7 @@ import msgspec
 
 from cluster_agent.client import AgentClient
 from cluster_agent.console import agent, columns, day, minute
+from cluster_agent.isolation.levels import sentence
 from cluster_agent.protocol import ACTIVE, GcReport, Info, Job, JobList, State, Usage, UsageReport, word
 from cluster_agent.units import format_clock, format_duration, format_size
 
@@ -35,6 +36,7 @@ def status(home: Path, *, as_json: bool) -> list[str]:
 
 
 def _status_lines(info: Info, now: float) -> list[str]:
+    levels = info.isolation_levels or [info.isolation]
     lines = [
         f"cluster-agent {info.version} at {info.public_url}, up {format_duration(info.uptime_s)}",
         f"agent id   {info.agent_id}",
@@ -45,7 +47,7 @@ def _status_lines(info: Info, now: float) -> list[str]:
         f"storage    ended jobs take {format_size(info.kept_bytes)}; {format_size(info.disk_free_bytes)} free on disk",
         f"python     {info.python} ({info.python_version})",
         *(f"project    {project.name}: {project.url}" for project in info.projects),
-        f"isolation  {info.isolation}: all jobs run as one unix user, which is one trust domain",
+        f"isolation  {', '.join(levels)}: {sentence(levels)}",
         f"restart    jobs {'outlive' if info.survives_restart else 'DO NOT outlive'} a restart of the agent",
     ]
     if info.draining:

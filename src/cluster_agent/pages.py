@@ -23,6 +23,13 @@ PAGE_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+#: What a browser may do with a reply that is no page, should somebody lead it there: show it, and nothing else.
+PLAIN_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
 
 def load_static() -> dict[str, bytes]:
     """The files of the pages by name, read once."""

@@ -20,12 +20,14 @@ from cluster_agent.executors.kit import install_kit
 from cluster_agent.executors.local import LocalExecutor
 from cluster_agent.folder import FOLDER_VERSION, write_durably
 from cluster_agent.home import Home, Instance, boot_id, user_name
+from cluster_agent.isolation.force import open_kit
 from cluster_agent.jobs.access import Access
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.gpu_use import GpuWatch
 from cluster_agent.jobs.gpus import declared_gpus, find_gpus
 from cluster_agent.jobs.intake import Intake
 from cluster_agent.jobs.ledger import newest_format
+from cluster_agent.jobs.orders import Orders
 from cluster_agent.jobs.past import Past
 from cluster_agent.jobs.retention import Readers, Retention, Terms
 from cluster_agent.jobs.slots import Slots, box_capacity
@@ -37,6 +39,7 @@ from cluster_agent.restarts import survives_restart
 from cluster_agent.server.app import Agent
 from cluster_agent.server.auth import Keyring
 from cluster_agent.server.listening import listening
+from cluster_agent.server.peers import Peers
 from cluster_agent.server.routes import ROUTES, check_table
 from cluster_agent.storage import Storage
 
@@ -133,13 +136,16 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         stack.push_async_callback(sql.close)
         store = Store(sql)
         access, audit = Access(sql), Audit(home.audit)
-        keyring = Keyring(access, await access.tokens(), shared_uid=config.shared_uid, secret=instance.secret)
+        force = await asyncio.to_thread(settled.isolation, config, home)
+        apart = config.shared_uid or force.people is not None
+        keyring = Keyring(access, await access.tokens(), shared_uid=apart, secret=instance.secret)
         stack.push_async_callback(keyring.note_uses)
         await _first_token(home, keyring)
-        _check_users(config, keyring)
+        if not apart:
+            _check_users(keyring)
         ids = await asyncio.to_thread(settled.ids, home, instance, await store.highest_id(), storage)
         stack.callback(ids.close)
-        projects = settled.projects(config, home)
+        projects = settled.projects(config, home, force)
         blobs = Blobs(home.blobs, quota_bytes=config.blob_quota, room_bytes=config.reserve)
         await asyncio.to_thread(blobs.sweep)
         found = find_gpus()
@@ -148,6 +154,8 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
         watcher = LogWatcher()
         stack.callback(watcher.close)
         kit = install_kit(home.path)
+        if force.people is not None:
+            await asyncio.to_thread(open_kit, kit)
         interpreters = settled.interpreters(config, kit)
         provision = Provision(
             settings=config.packages,
@@ -155,6 +163,7 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             shelf=home.environments,
             interpreters=interpreters,
             environ=os.environ,
+            force=force,
         )
         executor = LocalExecutor(
             kit,
@@ -162,9 +171,10 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             warm=config.warm,
             log=home.supervisor_log,
             enforce_memory=not config.local if config.enforce_memory is None else config.enforce_memory,
-            cgroup=settled.cgroup(config),
+            cgroup=force.place,
+            compiled=open_kit if force.people is not None else None,
         )
-        await executor.open(settled.expected(config, kit))
+        await executor.open(settled.expected(config, kit) if force.people is None else None)
         stack.push_async_callback(executor.close)
         past, gpu_watch, readers = Past(sql), GpuWatch(gpus), Readers()
         dispatcher = Dispatcher(
@@ -179,10 +189,14 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             watcher=watcher,
             folder=home.jobs,
             drain_file=home.drain,
-            variables=settled.variables(interpreters, projects, kit),
-            log_limit_bytes=config.log_limit,
-            keep_each_bytes=config.keep_each,
-            keep_all_bytes=config.keep_all,
+            orders=Orders(
+                variables=settled.variables(interpreters, projects, kit, force),
+                confine=settled.confine(config, projects, force),
+                alone=force.people is None,
+                log_limit_bytes=config.log_limit,
+                keep_each_bytes=config.keep_each,
+                keep_all_bytes=config.keep_all,
+            ),
             lay_inputs=blobs.lay,
             provide=provision.order,
             boot_id=boot_id(),
@@ -220,14 +234,23 @@ async def _opened(config: Config, home: Home, instance: Instance) -> AsyncIterat
             retention=retention,
             readers=readers,
             keyring=keyring,
+            peers=Peers(
+                users=config.users,
+                people=force.people,
+                keyring=keyring,
+                role="viewer" if config.people_role == "viewer" else "user",
+                admins=config.admins,
+            ),
             access=access,
             audit=audit,
             slots=slots,
+            spares=executor.spares,
             gpu_watch=gpu_watch,
             projects=projects,
             blobs=blobs,
             interpreters=interpreters,
             provision=provision,
+            isolation=force,
             watcher=watcher,
             routes=settled.routes(config),
             **settled.certificate(config),
@@ -245,10 +268,10 @@ async def _first_token(home: Home, keyring: Keyring) -> None:
     write_durably(home.token, f"{token}\n".encode())
 
 
-def _check_users(config: Config, keyring: Keyring) -> None:
+def _check_users(keyring: Keyring) -> None:
     users = {info.user for info in keyring.infos if info.revoked_at is None}
-    if len(users) > 1 and not config.shared_uid:
+    if len(users) > 1:
         raise ConfigError(
             f"{', '.join(sorted(users))} have tokens, but all jobs run as one unix user: each could read and stop"
-            " what the others run. If that is fine: --shared-uid; else revoke tokens with cluster-agent token"
+            " what the others run. If that is fine: --shared-uid; else --isolation user, or revoke tokens with cluster-agent token"
         )

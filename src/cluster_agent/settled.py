@@ -17,15 +17,23 @@ from cluster_agent.environments.provision import Provision
 from cluster_agent.executors.groups import find_place
 from cluster_agent.executors.habits import Kind, kind_of
 from cluster_agent.home import Home, Instance, boot_id
+from cluster_agent.isolation.box import Box
+from cluster_agent.isolation.force import InForce, find, open_for_users, open_project
+from cluster_agent.isolation.ids import Ids
+from cluster_agent.isolation.levels import CGROUP, CannotIsolate
 from cluster_agent.jobs.ids import IdSource, highest_folder
-from cluster_agent.jobs.life import MakeVariables
+from cluster_agent.jobs.orders import Confine, MakeVariables
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.slots import Slots
 from cluster_agent.jobs.submit import Policy
 from cluster_agent.server.call import Route
+from cluster_agent.server.peers import socket_path
 from cluster_agent.server.routes import ROUTES
 from cluster_agent.storage import Storage
 from cluster_agent.supervisor.environment import build_variables
+
+#: No job in a box sees what is there.
+_HIDDEN = ("/run", "/tmp", "/var/tmp")
 
 
 def ids(home: Home, instance: Instance, highest_id: int, storage: Storage) -> IdSource:
@@ -55,11 +63,13 @@ def certificate(config: Config) -> dict[str, Any]:
     return {"certificate_print": found.print, "certificate_ends_at": found.ends_at}
 
 
-def projects(config: Config, home: Home) -> Projects:
+def projects(config: Config, home: Home, force: InForce) -> Projects:
     """The shared storage of the default project."""
     root = Path(config.project) if config.project else home.project
+    if force.people is not None and not config.project and home.project.exists():
+        open_project(home.project)
     try:
-        return Projects({"default": root})
+        return Projects({"default": root}, open_to_all=force.people is not None)
     except OSError as error:
         raise ConfigError(f"the project folder {root} cannot be used: {error.strerror}") from None
 
@@ -75,12 +85,44 @@ def interpreters(config: Config, kit: Path) -> Interpreters:
     )
 
 
-def cgroup(config: Config) -> Path | None:
-    """The control group below which jobs get theirs; None where none may be written."""
+def isolation(config: Config, home: Home) -> InForce:
+    """What keeps jobs apart here: what was asked for, or what can be had. Blocking: things are tried."""
     try:
-        return find_place(config.cgroup)
+        place = find_place(config.cgroup)
     except OSError as error:
         raise ConfigError(f"--cgroup {config.cgroup} cannot be used: {error}") from None
+    try:
+        force = find(
+            config.isolation or (),
+            home=home.path,
+            python=config.python,
+            keeper_name=config.supervisor_user,
+            names=config.users,
+            place=place,
+            network=config.network == "on",
+            own=config.local,
+        )
+    except CannotIsolate as error:
+        raise ConfigError(str(error)) from None
+    if config.cgroup not in {"auto", "off"} and force.place is None:
+        raise ConfigError(f"--cgroup {config.cgroup} cannot be used: {force.missing.get(CGROUP)}")
+    if config.network == "off" and not force.bwrap:
+        raise ConfigError("--network off needs --isolation bwrap: nothing else takes a job's network away")
+    if force.people is not None:
+        open_for_users(home.path, (home.jobs, home.environments))
+    return force
+
+
+def confine(config: Config, projects: Projects, force: InForce) -> Confine:
+    """What says whose a job is, and what it sees of the system."""
+    socket = socket_path(config, Home(config.home))
+    hidden = {config.home, *map(Path, _HIDDEN)}
+    people = socket.parent if socket is not None and hidden.isdisjoint(socket.parents) else None
+
+    def of(record: JobRecord) -> tuple[Ids | None, Box | None]:
+        return force.ids(record.user), force.box(config.home, projects.root(record.project), people)
+
+    return of
 
 
 def policy(config: Config, slots: Slots, projects: Projects, provision: Provision) -> Policy:
@@ -99,7 +141,7 @@ def policy(config: Config, slots: Slots, projects: Projects, provision: Provisio
     )
 
 
-def variables(interpreters: Interpreters, projects: Projects, kit: Path) -> MakeVariables:
+def variables(interpreters: Interpreters, projects: Projects, kit: Path, force: InForce) -> MakeVariables:
     """What builds the environment of a job: an allow-list of the agent's, ops', the job's own, then ours."""
 
     def build(record: JobRecord, env: Mapping[str, str]) -> dict[str, str]:
@@ -109,9 +151,19 @@ def variables(interpreters: Interpreters, projects: Projects, kit: Path) -> Make
             "CUDA_VISIBLE_DEVICES": ",".join(record.gpu_ids),
             "PYTHONPATH": str(kit),
         }
-        return build_variables(os.environ, interpreters.env_of(record.runtime), env, ours, record.python)
+        inherited = {**os.environ, **_of_user(force.ids(record.user))}
+        if force.bwrap:
+            inherited.pop("TMPDIR", None)  # it has a /tmp of its own
+        return build_variables(inherited, interpreters.env_of(record.runtime), env, ours, record.python)
 
     return build
+
+
+def _of_user(ids: Ids | None) -> dict[str, str]:
+    """What a login would set."""
+    if ids is None:
+        return {}
+    return {"HOME": ids.home, "USER": ids.name, "LOGNAME": ids.name, "SHELL": ids.login_shell}
 
 
 def expected(config: Config, kit: Path) -> Kind:

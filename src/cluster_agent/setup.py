@@ -12,8 +12,10 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from cluster_agent.config import ConfigError, default_of, settings
+from cluster_agent.config import ConfigError, default_of, load_config, settings
 from cluster_agent.home import Home
+from cluster_agent.isolation.levels import BWRAP
+from cluster_agent.isolation.people import find_keeper
 from cluster_agent.units import format_duration, format_size, parse_duration, parse_size, parse_size_or_none
 
 UNIT_NAME = "cluster-agent.service"
@@ -50,9 +52,7 @@ WantedBy={target}
 #: programs that become somebody else (nvidia-modprobe makes the device files of GPUs).
 _HARDENING = """\
 ProtectSystem=full
-ProtectKernelTunables=yes
 ProtectKernelModules=yes
-ProtectKernelLogs=yes
 ProtectHostname=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -60,7 +60,23 @@ LockPersonality=yes
 SystemCallArchitectures=native
 CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT CAP_SYS_TIME CAP_SYS_RAWIO CAP_SYSLOG
 """
+#: /run/cluster-agent, where the socket for people of this machine is looked for (ssh:// attachments).
+_RUNTIME = "RuntimeDirectory=cluster-agent\n"
+#: What covers parts of /proc: below such covers the kernel lets nobody have a /proc of their own, as boxed jobs do.
+_COVERS = """\
+ProtectKernelTunables=yes
+ProtectKernelLogs=yes
+"""
 
+#: The unix user that supervisors act as has to be there before jobs run as the unix users of their people.
+_KEEPER_MISSING = "useradd --system --shell /usr/sbin/nologin {name}"
+
+
+_USERS = """\
+# Unix users as whom the jobs of people run, where these have other names (isolation = "user").
+[users]
+# ada = "alovelace"
+"""
 
 _LIMITS = """\
 # What one person may have: GPUs held and jobs running at once, jobs that wait, longest time limit, priority.
@@ -99,8 +115,11 @@ def init(home: Path, *, python: str | None, service: bool) -> Iterator[str]:
         file.write_text(_toml(python, cert, key), encoding="utf-8")
     yield f"settings     {file}"
     if service:
-        unit = _write_unit(home)
+        config = load_config({"home": str(home)}, os.environ)
+        unit = _write_unit(home, boxes=BWRAP in (config.isolation or ()))
         user = "" if os.geteuid() == 0 else "--user "
+        if not user and find_keeper(config.supervisor_user) is None:
+            yield f"people       {_KEEPER_MISSING.format(name=config.supervisor_user)}   (else all jobs run as root)"
         yield f"service      {unit}"
         yield f"start it     systemctl {user}daemon-reload && systemctl {user}enable --now cluster-agent"
     else:
@@ -148,14 +167,16 @@ def _toml(python: str | None, cert: Path, key: Path) -> str:
         else:
             lines.append(f"# {item.name} = {_literal(item)}")
         lines.append("")
-    lines += ["# Variables for every job.", "[env]", '# HF_HOME = "/data/hf"', "", _LIMITS]
+    lines += ["# Variables for every job.", "[env]", '# HF_HOME = "/data/hf"', "", _USERS, _LIMITS]
     return "\n".join(lines)
 
 
 def _literal(item: Field[Any]) -> str:
     value = default_of(item)
     if value is None:
-        return {"gpus": '"auto"', "default_gpus": "1", "enforce_memory": "true"}.get(item.name, '""')
+        return {"gpus": '"auto"', "isolation": '"auto"', "default_gpus": "1", "enforce_memory": "true"}.get(
+            item.name, '""'
+        )
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -174,19 +195,22 @@ def unit_path() -> Path:
     return folder / UNIT_NAME
 
 
-def unit_text(command: Path, home: Path, *, system: bool) -> str:
-    """The unit for the system, or for a user: that one's service manager has no rights that could be taken."""
+def unit_text(command: Path, home: Path, *, system: bool, boxes: bool = False) -> str:
+    """The unit for the system, or for a user: that one's service manager has no rights that could be taken.
+
+    Where jobs get ``boxes`` it covers nothing of /proc.
+    """
     return _UNIT.format(
         command=command,
         home=home,
-        hardening=_HARDENING if system else "",
+        hardening="" if not system else _RUNTIME + (_HARDENING if boxes else _HARDENING + _COVERS),
         target="multi-user.target" if system else "default.target",
     )
 
 
-def _write_unit(home: Path) -> Path:
+def _write_unit(home: Path, *, boxes: bool) -> Path:
     unit = unit_path()
     unit.parent.mkdir(parents=True, exist_ok=True)
     command = Path(sys.executable).with_name("cluster-agent")
-    unit.write_text(unit_text(command, home, system=os.geteuid() == 0), encoding="utf-8")
+    unit.write_text(unit_text(command, home, system=os.geteuid() == 0, boxes=boxes), encoding="utf-8")
     return unit

@@ -20,7 +20,7 @@ import msgspec
 
 from cluster_agent import __version__
 from cluster_agent.bulk import read_into
-from cluster_agent.connections import Pool, tls_context
+from cluster_agent.connections import Pool, Tunnel, tls_context
 from cluster_agent.errors import BY_CODE, AgentError, Unconfirmed, Unreachable
 from cluster_agent.protocol import JSON, ErrorReply, encode
 from cluster_agent.trouble import why_no_connection
@@ -74,10 +74,13 @@ class Transport:
         timeout_s: float,
         pin: str = "",
         own_only: bool = False,
+        tunnel: Tunnel | None = None,
     ) -> None:
         self.url = _checked_url(url)
         self.timeout_s = timeout_s
-        self._address = f"the agent's socket {uds}" if uds else self.url
+        self._address = tunnel.address if tunnel else f"the agent's socket {uds}" if uds else self.url
+        # who takes the connection is ssh, and not the agent
+        self._still_there = "; does the agent still run there?" if tunnel is not None else ""
         headers = {"User-Agent": f"mlmagics/{__version__}", "Accept-Encoding": "identity"}
         if token is not None:
             headers["Authorization"] = f"Bearer {_checked_token(token)}"
@@ -87,6 +90,7 @@ class Transport:
                 uds,
                 pin=pin,
                 own_only=own_only,
+                tunnel=tunnel,
             ),
             headers=headers,
             timeout=timeout_s,
@@ -223,11 +227,11 @@ class Transport:
             return Unreachable(why_no_connection(error, where, self.url))
         if isinstance(error, httpx.RemoteProtocolError):
             if "without sending a response" in str(error):
-                hint = "is it the agent's port, and the right one of http and https?"
-                return Unconfirmed(f"{where}: hung up without an answer; {hint}")
+                hint = self._still_there or "; is it the agent's port, and the right one of http and https?"
+                return Unconfirmed(f"{where}: hung up without an answer{hint}")
             if not _CUT_OFF.search(str(error)):
                 return self.no_agent("in something else than HTTP")
-        return Unconfirmed(f"{where}: the connection broke before the answer was complete")
+        return Unconfirmed(f"{where}: the connection broke before the answer was complete{self._still_there}")
 
 
 def _by_status(status: int) -> type[AgentError]:

@@ -6,6 +6,8 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
+from cluster_agent.errors import NoTunnel
+
 #: Why a pinned connection was given up.
 OTHER_CERTIFICATE = "another certificate than the one that is known"
 _NOT_TLS = frozenset(
@@ -17,6 +19,8 @@ def why_no_connection(error: BaseException, where: str, url: str) -> str:
     """Why there is no connection to the agent at ``url``, which the line calls ``where``."""
     cause = _root_cause(error)
     host = urlsplit(url).hostname or url
+    if isinstance(cause, NoTunnel):
+        return f"{where}: {cause}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"{where}: {_why_not_trusted(cause)}"
     if isinstance(cause, ssl.SSLError):
@@ -57,6 +61,6 @@ def _why_not_trusted(cause: ssl.SSLCertVerificationError) -> str:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    while (cause := error.__cause__ or error.__context__) is not None:
+    while not isinstance(error, NoTunnel) and (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return error

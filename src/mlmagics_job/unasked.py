@@ -59,6 +59,10 @@ _CODE = frozenset(
 )
 
 
+#: types whose length is about their size
+_LONG = (str, bytes, bytearray)
+
+
 def send_all(job: Job) -> None:
     """Send what is small and plain, the smallest first, and say what else there is."""
     give_up = time.monotonic() + _PATIENCE_S
@@ -83,7 +87,7 @@ def send_all(job: Job) -> None:
                 raise plain.TooLarge(size)
             left -= results.send_plain(job, name, value, room, unasked=True)
         except plain.TooLarge as large:
-            size = large.args[0] if large.args else 0
+            size = large.args[0] if large.args else len(value) if type(value) in _LONG else 0
             limit = _size(job.keep_each if size > job.keep_each or not size else job.keep_all)
             not_kept.append((name, _NO_ROOM % limit, size))
         except plain.Refused:

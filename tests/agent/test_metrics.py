@@ -58,6 +58,7 @@ def test_it_tells_the_box_its_jobs_and_its_requests(start_agent):
     assert found["gpus", 'state="free"'] == 2
     assert found["disk_free_bytes", ""] > 0
     assert found["disk_refuses", ""] == 0
+    assert found["spares", 'has="imports"'] == 0
     assert found["http_requests_total", 'method="POST",route="/v1/jobs",status="201"'] == 2
     assert found["http_request_seconds_count", 'route="POST /v1/jobs"'] == 2
     assert found["http_request_seconds_bucket", 'route="POST /v1/jobs",le="+Inf"'] == 2

@@ -20,8 +20,8 @@ AGENT = {
     "before anything is written": ("jobs/intake.py", "        self._storage.check()\n"),
     "the folder is made": ("jobs/entering.py", "        try:\n            await self.store.add(record)\n"),
     "before the commit": ("jobs/sql.py", '        self._db.execute("COMMIT")\n        return results\n'),
-    "behind the commit": ("jobs/sql.py", "        return results\n"),
-    "before the reply": ("server/jobs.py", '    headers = {"Location":'),
+    "behind the commit": ("jobs/sql.py", "        return results\n\n    def _makes_room"),
+    "before the reply": ("server/jobs.py", "    return Reply(value=job, status=201"),
     "before the order is sent": (
         "executors/local.py",
         "    loop = asyncio.get_running_loop()\n    await loop.sock_sendall(",

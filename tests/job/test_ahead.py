@@ -285,3 +285,22 @@ def test_interpreters_are_given_back_when_memory_is_short(tmp_path):
             await spares.close()
 
     asyncio.run(scenario())
+
+
+def test_a_supervisor_that_is_taken_while_an_interpreter_warms_up_is_replaced(box):
+    async def scenario():
+        async with box(warm=1) as (local, run):
+            _, before = await run(local, "pass")
+            await before.wait()
+            await held(local)
+            await local.spares.settled()
+            full = len(local.spares)
+            _, first = await run(local, "pass")
+            await asyncio.sleep(0)  # what is missing is looked at now: an interpreter alone
+            _, second = await run(local, "pass", common=False)
+            assert len(local.spares) == full - 1
+            await local.spares.settled()
+            assert (len(local.spares), len(local.spares.warm)) == (full, 1)
+            await asyncio.gather(first.wait(), second.wait())
+
+    asyncio.run(scenario())

@@ -252,6 +252,17 @@ asyncio.run(main())
 """
 
 
+def test_executor_that_closes_while_it_starts_leaves_nothing_open(executor):
+    async def scenario():
+        before = set(os.listdir("/dev/fd"))
+        for milliseconds in range(0, 40, 2):
+            async with executor():
+                await asyncio.sleep(milliseconds / 1000)
+            assert set(os.listdir("/dev/fd")) == before
+
+    asyncio.run(scenario())
+
+
 def test_executor_finds_the_job_of_an_agent_that_was_killed(executor, tmp_path):
     agent = subprocess.Popen(
         [sys.executable, "-c", AGENT, str(Path(__file__).parent), str(tmp_path), WAIT_FOR_GO],

@@ -84,7 +84,7 @@ def test_the_token_may_come_from_three_places(session, agent, monkeypatch):
         ("http://127.0.0.1:9", {"token": "t"}, "connection refused"),
         ("http://192.0.2.1:8900", {"token": "t"}, "is not encrypted"),
         ("https://gpu-box:8900#code", {}, "is not the code of an invite"),
-        ("ssh://me@gpu-box", {}, "ssh:// attachments are not there yet"),
+        ("ssh://-oProxyCommand=id", {}, "is not an address for ssh: write ssh://USER@HOST"),
     ],
 )
 def test_what_does_not_work_is_told_and_not_saved(session, agent, url, options, line):

@@ -70,6 +70,18 @@ def test_a_file_runs_with_its_output_where_it_wrote_it(mlmagics, agent):
     assert agent.client().job(1).name == "cell.py"
 
 
+def test_what_was_run_is_shown_once_more(mlmagics):
+    file = write(mlmagics, "print('trained')")
+    mlmagics("run", file, "--once")
+    out, err = mlmagics("run", file, "--once")
+    assert out == b"trained\n"
+    lines = err.splitlines()
+    assert lines[0] == "Job gpu-box/1: finished"
+    assert lines[2] == "no GPU, 1 CPU, 2 GiB, at most 4 h"
+    assert lines[3].startswith("Note: nothing was run: gpu-box/1, finished at ")
+    assert "Job gpu-box/2: queued" in mlmagics("run", file)[1]
+
+
 def test_standard_input_runs_as_a_cell(mlmagics):
     out, _ = mlmagics("run", "-", given=b"!echo from a shell\n")
     assert out.split() == [b"from", b"a", b"shell"]

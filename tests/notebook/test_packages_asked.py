@@ -51,6 +51,12 @@ def test_packages_come_with_a_cell_and_the_same_ones_again(lab: FrontEnd, links:
     assert lines[-1] == "2.0"
     locked = lab.run("print(job.lock())").text
     assert "apple==2.0 --hash=sha256:" in locked
+    environment = lab.run("print(job.info.environment)").text.strip()
+    assert environment
+    assert f"environment {environment}" in lab.run("%jobs").text
+    lab.run("import mlmagics")
+    again = "job = mlmagics.submit('1', packages='apple').wait()\nprint(bool(job.info.environment))"
+    assert lab.run(again).text == "True\n"
     make_wheel(links, "apple", "3.0")
     assert lab.run(f"%resubmit {_ref(ran)} --wait").text.splitlines()[-1] == "2.0"
     assert lab.run(f"%resubmit {_ref(ran)} --wait --with apple").text.splitlines()[-1] == "3.0"

@@ -92,21 +92,24 @@ def test_models_and_figures_come_in_the_formats_of_their_libraries(submit: Calla
 def test_small_values_are_kept_unasked_and_it_is_said_what_is_not(lab: FrontEnd) -> None:
     cell = lab.run(
         "%%gpu-box --wait --fetch asked\nimport numpy as np\nasked = 1\nrmse = 0.25\nhistory = [1.0, float('nan')]\n"
-        "weights = np.ones(1000)\nbig = np.ones(4_000_000)\n_hidden = 5\ndef f(): pass\nlock = __import__('threading').Lock()"
+        "weights = np.ones(1000)\nbig = np.ones(4_000_000)\nlong = 'x' * 30_000_000\n_hidden = 5\ndef f(): pass\nlock = __import__('threading').Lock()"
     )
     assert cell.status == "ok", cell.text
     assert "Kept: rmse, history, weights (8 KiB): %fetch gpu-box/1 NAME\n" in cell.text, cell.text
-    assert "Not kept: big (30.5 MiB), name it in --fetch\n" in cell.text
+    assert "Not kept: long (28.6 MiB), big (30.5 MiB), name what you need in --fetch\n" in cell.text, (
+        cell.text
+    )
     assert "asked (int) from gpu-box/1" in cell.text
     assert lab.run("%fetch gpu-box/1 history as h, weights\nprint(h, weights.sum())").text.endswith(
         "[1.0, nan] 1000.0\n"
     )
     listed = lab.run("%fetch gpu-box/1").text
-    assert [line.split()[0] for line in listed.splitlines()[1:6]] == [
+    assert [line.split()[0] for line in listed.splitlines()[1:7]] == [
         "asked",
         "rmse",
         "history",
         "weights",
+        "long",
         "big",
     ]
     assert "not kept: more than the 20 MiB that are kept unasked: name it in --fetch" in listed
@@ -123,6 +126,9 @@ def test_what_has_no_plain_form_is_kept_for_those_who_trust_it(
     assert refused.status == "error"
     assert lab.run("%fetch gpu-box/1 thing --trust").text == "thing (Thing) from gpu-box/1\n"
     assert lab.run("print(thing.size)").text == "3\n"
+    trusted = lab.run("%%gpu-box --wait --fetch other --trust\nclass Thing:\n    size = 4\nother = Thing()")
+    assert trusted.text.splitlines()[-1] == "other (Thing) from gpu-box/2"
+    assert lab.run("print(other.size)").text == "4\n"
     job = submit("thing = {1: object()}", fetch="thing").wait(60)
     with pytest.raises(NotTrusted):
         job.result("thing")

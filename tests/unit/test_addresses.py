@@ -38,7 +38,7 @@ def test_one_agent_has_one_form_of_address(text, url):
         ("https://ada@gpu-box", "does not belong in the address"),
         ("https://gpu-box/?token=x", "no ?query"),
         ("https://gpu-box:8900#code", "ends before #"),
-        ("ssh://me@gpu-box", "ssh:// attachments are not there yet"),
+        ("ssh://me@-gpu-box", "is not an address for ssh: write ssh://USER@HOST"),
         ("http://gpu-box:8900", "is not encrypted"),
         ("http://10.0.0.1:8900", "is not encrypted"),
         ("http://127.0.0.1.evil.example", "is not encrypted"),

@@ -202,6 +202,14 @@ def test_card_tells_why_a_job_failed_and_how_far_it_got() -> None:
     assert "&lt;x&gt;" in data["text/html"]
 
 
+def test_card_names_the_environment_that_was_made_for_a_job() -> None:
+    view = running(
+        Event(type="started", at=101.0, environment="3f2a9c"),
+        Event(type="ended", state=State.SUCCEEDED, seconds=3.0),
+    )
+    assert text(view)[1] == "environment 3f2a9c"
+
+
 def test_card_plots_drawn_from_data_and_huge_displays_go_beneath_it() -> None:
     plot = {"application/vnd.plotly.v1+json": {"data": []}, "text/plain": "Figure"}
     huge = {"text/html": "<p>" + "x" * 3_000_000 + "</p>"}
@@ -242,7 +250,7 @@ def test_card_whatever_a_job_says_stays_text(hostile: str) -> None:
         output(f"\r{hostile}: 62%|###  | 620/1000 [00:10<00:06, 1it/s]"),
         output(f"\n{hostile}"),
     )
-    view = running(*events)
+    view = running(Event(type="started", at=100.0, environment=hostile), *events)
     markup.append(bundle(view, trouble=hostile)["text/html"])
     view.feed(Event(type="result", name=hostile, reason=hostile))
     view.feed(Event(type="ended", state=State.FAILED, reason=hostile))

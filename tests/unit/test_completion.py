@@ -35,6 +35,8 @@ def offered(text: str) -> list[str]:
         ("%%gpu-box --g", ["--gpus", "--grace"]),
         ("%%gpu-box --gpus 2 --g", ["--grace"]),
         ("%%gpu-box --wait --no-w", []),
+        ("%%gpu-box --on", ["--once"]),
+        ("%%gpu-box --once --no-o", []),
         ("%%gpu-box --env A --en", ["--env"]),
         ("%%gpu-box --priority l", ["low"]),
         ("%%gpu-box --priority=l", ["low"]),

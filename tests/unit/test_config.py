@@ -17,13 +17,16 @@ def test_flags_beat_the_environment_which_beats_the_file(tmp_path):
 def test_lists_switches_and_variables_of_the_file(tmp_path):
     file = tmp_path / "a.toml"
     file.write_text(
-        'allowed_hosts = ["a", "b"]\nshared_uid = true\ngpus = "auto"\n[env]\nHF_HOME = "/data"\n'
+        'allowed_hosts = ["a", "b"]\nshared_uid = true\ngpus = "auto"\nisolation = ["user", "cgroup"]\n'
+        '[env]\nHF_HOME = "/data"\n[users]\nada = "alovelace"\n'
     )
     config = load_config({"home": str(tmp_path)}, {}, file)
     assert config.allowed_hosts == ("a", "b")
     assert config.shared_uid
     assert config.gpus is None
     assert config.env == {"HF_HOME": "/data"}
+    assert config.isolation == ("user", "cgroup")
+    assert config.users == {"ada": "alovelace"}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,9 @@ def test_lists_switches_and_variables_of_the_file(tmp_path):
         ('project = "s3://x/y"', "only folders"),
         ("port = ", "agent.toml"),
         ("[env]\nA = 1", r"\[env\]"),
+        ("[users]\nada = 1000", r"\[users\] takes PERSON"),
+        ('isolation = "root"', "root: auto, or some of process, user, cgroup, bwrap"),
+        ('network = "none"', "'none' is none of on, off"),
         ('shared_uid = "maybe"', "neither true nor false"),
         ('public_url = "gpu-box"', "not of the form"),
         ('default_timeout = "30d"', "above max_timeout"),

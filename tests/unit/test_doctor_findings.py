@@ -15,6 +15,7 @@ from cluster_agent.doctor.facts import (
     Gpus,
     Groups,
     Interpreter,
+    Isolation,
     People,
     Port,
     SecretFile,
@@ -41,6 +42,7 @@ GROUPS = Groups(
     writable=True,
     controllers=("memory", "pids"),
 )
+ISOLATION = Isolation(uid=1000, levels=("process",))
 PEOPLE = People(users=("ada",), shared_uid=False, uid=1000)
 
 
@@ -105,8 +107,10 @@ PEOPLE = People(users=("ada",), shared_uid=False, uid=1000)
         (working.restart(replace(SERVICE, kill_mode=""), AGENT), "wrong", "KillMode=control-group"),
         (working.restart(replace(SERVICE, lingers=False), AGENT), "warning", "last session"),
         (working.restart(replace(SERVICE, delegated=False), AGENT), "ok", "without Delegate=yes"),
-        (working.user(0), "warning", "root"),
-        (working.user(1000), "ok", "uid 1000"),
+        (working.isolation(ISOLATION), "ok", "uid 1000"),
+        (working.isolation(replace(ISOLATION, uid=0, no_users="no user")), "warning", "root"),
+        (working.isolation(replace(ISOLATION, uid=0, levels=("user", "cgroup"))), "ok", "user, cgroup: jobs run"),
+        (working.isolation(replace(ISOLATION, error="--isolation user cannot be had: why")), "wrong", "cannot be"),
         (reaching.port(Port(host="0.0.0.0", port=8900)), "ok", "is free"),
         (reaching.port(Port(host="0.0.0.0", port=8900, taken="in use")), "wrong", "in use"),
         (reaching.address("address", Address(url="https://b", agent_id="x"), "x"), "ok", "is this agent"),
@@ -124,6 +128,7 @@ PEOPLE = People(users=("ada",), shared_uid=False, uid=1000)
         (reaching.people(replace(PEOPLE, users=())), "ok", "nobody"),
         (reaching.people(replace(PEOPLE, users=("ada", "grace"))), "wrong", "does not start"),
         (reaching.people(replace(PEOPLE, users=("ada", "grace"), shared_uid=True)), "ok", "one trust domain"),
+        (reaching.people(replace(PEOPLE, users=("ada", "grace"), apart=True)), "ok", "each with a unix user"),
         (reaching.people(replace(PEOPLE, ending=("ada (1)",))), "warning", "two weeks"),
     ],
 )  # fmt: skip
@@ -134,7 +139,12 @@ def test_facts_are_judged(finding, level, part):
 
 
 def test_each_finding_is_a_line_and_they_are_counted():
-    found = [working.user(1000), working.user(0), keeping.home(replace(FOLDER, exists=False))]
+    root = replace(ISOLATION, uid=0, no_users="no user")
+    found = [
+        working.isolation(ISOLATION),
+        working.isolation(root),
+        keeping.home(replace(FOLDER, exists=False)),
+    ]
     shown = lines(found)
     assert [line.split()[0] for line in shown[:3]] == ["ok", "WARNING", "WRONG"]
     assert shown[-1] == "1 wrong, 1 warning"

@@ -52,7 +52,8 @@ def versions(**changes):
         (versions(numpy="2.4.0"), FRAME, [("remark", "numpy")]),
         (versions(numpy="1.26.4"), FRAME, [("error", "numpy")]),
         (versions(numpy="1.26.4"), CODE, []),
-        (versions(pandas="3.0.0"), FRAME, [("error", "pandas")]),
+        (versions(pandas="3.0.0"), FRAME, [("remark", "pandas")]),
+        (versions(pandas="1.5.3"), FRAME, [("error", "pandas")]),
         (versions(pandas=""), FRAME, [("error", "missing")]),
         (
             versions(scikit_learn="1.7.0"),

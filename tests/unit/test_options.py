@@ -27,11 +27,12 @@ def test_options_nothing_given_leaves_everything_to_the_agent() -> None:
 def test_options_all_of_them() -> None:
     line = (
         "--name 'first try' --project p --gpus 2 --cpus 8 --memory 16GB --timeout 1h30m --grace 2m "
-        "--priority low --env A=1 --env 'B=x y' --env HOME --as job --no-check --wait=30s"
+        "--priority low --env A=1 --env 'B=x y' --env HOME --as job --no-check --wait=30s --once --fetch m --trust"
     )
     assert options(line, HOME="/home/ada") == CellOptions(
         name="first try", project="p", gpus=2, cpus=8, memory_bytes=16 * GIB, timeout_s=5400.0, grace_s=120.0,
         priority="low", env={"A": "1", "B": "x y", "HOME": "/home/ada"}, as_var="job", check=False, wait_s=30.0,
+        once=True, fetch=("m",), trust=True,
     )  # fmt: skip
     assert options(line, HOME="/").defaulted() == []
 
@@ -68,7 +69,13 @@ def test_options_familiar_spellings_are_taken() -> None:
         ("--as \U0001d41f\U0001d428\U0001d42b", "cannot be the name of a variable"),
         ("--fetch m,_oh", "'_oh' cannot be the name of a variable"),
         ("--fetch __builtins__", "'__builtins__' cannot be the name of a variable"),
-        ("--env NOPE", "there is no variable NOPE here"),
+        ("--env NOPE", "there is no variable NOPE here: set it, or write --env NOPE=VALUE"),
+        (
+            "--env HF_TOKEN",
+            "there is no variable HF_TOKEN here: set it first (os.environ['HF_TOKEN'] = getpass",
+        ),
+        ("--once --no-once", "not allowed with"),
+        ("--trust", "--trust is for what --fetch brings"),
         ("--env A-B=1", "'A-B' cannot be the name of a variable"),
         ("--wait --no-wait", "not allowed with"),
     ],
@@ -82,6 +89,7 @@ def test_options_secrets_do_not_belong_in_a_cell() -> None:
     assert "--env WANDB_API_KEY" in message
     assert "0123456789abcdef" not in message
     assert "looks like a secret" in refusal("--env SETTING=hf_abcdefghijklmnop")
+    assert options("--env TOKENIZERS_PARALLELISM=false --env MAX_TOKENS=512").env["MAX_TOKENS"] == "512"
     assert options("--env WANDB_API_KEY", WANDB_API_KEY="k").env == {"WANDB_API_KEY": "k"}
 
 

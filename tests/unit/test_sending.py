@@ -136,6 +136,8 @@ def test_what_is_no_plain_constant_goes_as_a_value(notebook: Notebook) -> None:
     assert constant([1, {"a": float("inf")}]) is None
     assert constant(Counter()) is None
     assert constant(True) == "True"
+    # in no other order in another process
+    assert constant([{"b", "a", ("z",)}, {"k": {2, 1}}]) == "[{'a', 'b', ('z',)}, {'k': {1, 2}}]"
 
 
 def test_an_object_of_a_notebook_class_takes_the_class_along_as_source(notebook: Notebook) -> None:

@@ -138,6 +138,7 @@ def test_a_database_of_the_first_version_is_brought_to_this_one(tmp_path):
         None,
     )
     assert (new.source, new.left_behind, new.role) == ("print(8)", [(4711, 5.0)], "admin")
+    assert (old.params, old.packages, old.work_sha256) == ({}, [], "")
     assert [(job.job_id, job.source) for job in listed] == [(8, ""), (7, "")]
     assert tokens[0][1].user == "ada"
     # a second start finds nothing to do
@@ -197,6 +198,24 @@ def test_what_is_asked_about_jobs_that_have_ended(tmp_path):
         assert await past.known([1, 2, 3, 4]) == {1, 3}
         assert await store.get(2) is None
         assert await past.complete_since() == 5.0
+
+    with_store(tmp_path / "agent.db", act)
+
+
+def test_equal_jobs_are_found_by_what_they_do(tmp_path):
+    async def act(store, past):
+        for job_id, state in enumerate((State.SUCCEEDED, State.FAILED, State.RUNNING, State.SUCCEEDED), 1):
+            await store.add(
+                record(job_id, state=state, work_sha256="same", user="grace" if job_id > 3 else "ada")
+            )
+        await store.add(record(9, work_sha256="other"))
+
+        async def ids(user, *states):
+            return [job.job_id for job in await store.same_work("same", user, states)]
+
+        assert await ids(None, State.RUNNING, State.SUCCEEDED) == [4, 3, 1]
+        assert await ids("ada", State.RUNNING, State.SUCCEEDED) == [3, 1]
+        assert await ids("ada", State.QUEUED) == []
 
     with_store(tmp_path / "agent.db", act)
 

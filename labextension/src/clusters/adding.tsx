@@ -65,13 +65,15 @@ const fields =
     return (
       <>
         <Field label={trans.__('Invite or address')} value={given.url} set={setUrl}>
-          {trans.__('The line that you were sent, or the address of the cluster’s agent: https://gpu-box:8900')}
+          {trans.__(
+            'The line that you were sent, or the address of the cluster’s agent: https://gpu-box:8900, ssh://ada@gpu-box'
+          )}
         </Field>
         <Field label={trans.__('Name')} value={given.name} set={name => set({ name })}>
           {trans.__('What comes behind %%%% in a cell, such as gpu-box')}
         </Field>
         <Field label={trans.__('Token')} value={given.token ?? ''} set={token => set({ token })} type="password">
-          {trans.__('Only without an invite. It is kept by the Jupyter server.')}
+          {trans.__('Neither for an invite nor for ssh. It is kept by the Jupyter server.')}
         </Field>
         <Field label={trans.__('Certificate file')} value={given.ca ?? ''} set={ca => set({ ca })}>
           {trans.__('Only if you were told to: a PEM file on the machine of the Jupyter server')}

@@ -21,6 +21,8 @@ from typing import BinaryIO
 from cluster_agent import errors, protocol
 from cluster_agent.content.beneath import Place, resolve, split
 from cluster_agent.content.upload import Upload, entry, told
+from cluster_agent.isolation.force import SHARED
+from cluster_agent.isolation.rights import Rights, acting_with
 
 #: In each root: random text by which a machine that mounts the same folder recognises it.
 MARKER = ".mlmagics-project"
@@ -38,6 +40,9 @@ class Projects:
     ----------
     roots
         Absolute folder of each project; made when missing. Names are ``[a-z][a-z0-9._-]{0,31}``.
+    open_to_all
+        A root that is made here is for all users, each of whom may delete there what is their own. One that is there
+        is as ops have made it.
 
     Raises
     ------
@@ -51,16 +56,19 @@ class Projects:
     Every method raises :class:`errors.NotFound` for an unknown project or a missing path,
     :class:`errors.BadRequest` for a path that is none, :class:`errors.Forbidden` where a link leads out,
     where something is no regular file, or where the system denies access, and :class:`errors.StorageFault`
-    when the disk refuses.
+    when the disk refuses. What ``rights`` a method is given, with these it acts on files; None: the agent's own.
     """
 
-    def __init__(self, roots: Mapping[str, Path]) -> None:
+    def __init__(self, roots: Mapping[str, Path], *, open_to_all: bool = False) -> None:
         for name, root in roots.items():
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a project name: lower-case letters, digits, '.', '_', '-'")
             if not root.is_absolute():
                 raise ValueError(f"the root of project {name!r} must be an absolute path, not {str(root)!r}")
+            made = not root.exists()
             root.mkdir(parents=True, exist_ok=True)
+            if made and open_to_all:
+                root.chmod(SHARED)
             _mark(root)
         self._roots = dict(roots)
         self._commit = threading.Lock()
@@ -83,42 +91,46 @@ class Projects:
             message = f"there is no project {project!r} here: choose from {known}"
             raise errors.NotFound(message, field="project") from None
 
-    def info(self, project: str, path: str) -> protocol.FileEntry:
+    def info(self, project: str, path: str, rights: Rights | None = None) -> protocol.FileEntry:
         """What is at ``path``: a file or a folder, links followed."""
-        with _resolved(self.root(project), path) as place:
+        with _resolved(self.root(project), path, rights) as place:
             return entry(path, place.stat())
 
-    def list(self, project: str, path: str) -> list[protocol.FileEntry]:
+    def list(self, project: str, path: str, rights: Rights | None = None) -> list[protocol.FileEntry]:
         """What the folder ``path`` holds, by name; one entry when ``path`` is a file.
 
         The marker and unfinished writes are not shown, nor is what cannot be read through here: pipes and
         devices, links that lead out or nowhere, and names that are not UTF-8.
         """
         root = self.root(project)
-        with _resolved(root, path) as place:
+        with _resolved(root, path, rights) as place:
             status = place.stat()
             if not stat.S_ISDIR(status.st_mode):
                 return [entry(path, status)]
             prefix = "/".join((*split(path), ""))
             return _list_folder(root, place, prefix)
 
-    def open_read(self, project: str, path: str) -> tuple[BinaryIO, protocol.FileEntry]:
+    def open_read(
+        self, project: str, path: str, rights: Rights | None = None
+    ) -> tuple[BinaryIO, protocol.FileEntry]:
         """The file at ``path``, open for reading, and its entry; the caller closes the file."""
-        with _resolved(self.root(project), path) as place:
+        with _resolved(self.root(project), path, rights) as place:
             descriptor = place.open_file()
             return os.fdopen(descriptor, "rb"), entry(path, os.fstat(descriptor))
 
-    def begin_write(self, project: str, path: str) -> Upload:
+    def begin_write(self, project: str, path: str, rights: Rights | None = None) -> Upload:
         """An upload to ``path``: nobody sees it before its commit. Missing folders are made."""
         root = self.root(project)
         if not split(path):
             raise errors.BadRequest("a file needs a name", field="path")
-        with _resolved(root, path, create=True) as place:
+        with _resolved(root, path, rights, create=True) as place:
             _refuse_folder(place, path)
             _sweep_folder(place.folder)
-            return Upload(place, path, self._commit)
+            return Upload(place, path, self._commit, rights)
 
-    def delete(self, project: str, path: str, *, recursive: bool = False) -> None:
+    def delete(
+        self, project: str, path: str, rights: Rights | None = None, *, recursive: bool = False
+    ) -> None:
         """Delete the file, link or empty folder at ``path``; a folder with all it holds if ``recursive``.
 
         Raises
@@ -129,7 +141,7 @@ class Projects:
         root = self.root(project)
         if not split(path):
             raise errors.BadRequest("the root of a project cannot be deleted", field="path")
-        with _resolved(root, path, follow=False) as place:
+        with _resolved(root, path, rights, follow=False) as place:
             if not stat.S_ISDIR(place.stat().st_mode):
                 os.unlink(place.name, dir_fd=place.folder)
             elif recursive:
@@ -139,9 +151,15 @@ class Projects:
 
 
 @contextlib.contextmanager
-def _resolved(root: Path, path: str, *, follow: bool = True, create: bool = False) -> Iterator[Place]:
+def _resolved(
+    root: Path, path: str, rights: Rights | None, *, follow: bool = True, create: bool = False
+) -> Iterator[Place]:
     _refuse_reserved(split(path), path)
-    with told(path), resolve(root, path, follow=follow, create=create) as place:
+    with (
+        told(path),
+        acting_with(rights),
+        resolve(root, path, follow=follow, create=create) as place,
+    ):
         _refuse_reserved((place.name,), path)
         yield place
 
@@ -236,6 +254,7 @@ def _mark(root: Path) -> None:
     # A root that may only be read stays without a marker: it is then never taken for a shared mount.
     with contextlib.suppress(OSError):
         temporary.write_text(secrets.token_hex(16) + "\n", encoding="ascii")
+        temporary.chmod(0o644)
         temporary.replace(root / MARKER)
 
 

@@ -13,15 +13,20 @@ from collections.abc import Iterator
 
 from cluster_agent import errors, protocol
 from cluster_agent.content.beneath import Place
+from cluster_agent.isolation.rights import Rights, acting_with
 
 _MAX_NAME_BYTES = 255 - len("..") - 16 - len(".tmp")
 
 
 class Upload:
-    """A file being written beside its place; :meth:`commit` or :meth:`abort` ends it, once."""
+    """A file being written beside its place; :meth:`commit` or :meth:`abort` ends it, once.
 
-    def __init__(self, place: Place, path: str, lock: threading.Lock) -> None:
+    It is made by whoever has the ``rights`` that it is to be ended with.
+    """
+
+    def __init__(self, place: Place, path: str, lock: threading.Lock, rights: Rights | None = None) -> None:
         self._path = path
+        self._rights = rights
         self._lock = lock
         self._sha256 = hashlib.sha256()
         self._temporary = f".{place.name}.{secrets.token_hex(8)}.tmp"
@@ -66,7 +71,7 @@ class Upload:
         try:
             with told(self._path):
                 os.fsync(self._descriptor)
-                with self._lock:
+                with self._lock, acting_with(self._rights):
                     self._test(if_match)
                     folder = self._place.folder
                     os.rename(self._temporary, self._place.name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -82,7 +87,7 @@ class Upload:
         """Forget what was written. Does nothing after the upload's end."""
         if not self._open:
             return
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, PermissionError), acting_with(self._rights):
             os.unlink(self._temporary, dir_fd=self._place.folder)
         self._close()
 

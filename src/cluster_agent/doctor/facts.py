@@ -174,11 +174,26 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Isolation:
+    """What keeps jobs apart."""
+
+    uid: int
+    #: in force, or what would be
+    levels: tuple[str, ...]
+    #: why jobs do not run as the unix users of their people, where that is so
+    no_users: str = ""
+    #: why a level that was asked for cannot be had
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class People:
     """Who has tokens."""
 
     users: tuple[str, ...]
     shared_uid: bool
+    #: their jobs run as their unix users
+    apart: bool = False
     uid: int
     #: tokens that end within two weeks, as USER (ID)
     ending: tuple[str, ...] = ()

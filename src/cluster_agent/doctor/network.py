@@ -71,7 +71,7 @@ def tls(config: Config, hosts: list[str]) -> Tls | None:
     )
 
 
-def people(path: Path, config: Config, infos: list[TokenInfo] | None) -> People:
+def people(path: Path, config: Config, infos: list[TokenInfo] | None, *, apart: bool) -> People:
     """Who has valid tokens; read from the database where no agent tells."""
     if infos is None:
         infos = _stored_tokens(Home(path).database)
@@ -80,6 +80,7 @@ def people(path: Path, config: Config, infos: list[TokenInfo] | None) -> People:
     return People(
         users=tuple(sorted({info.user for info in valid})),
         shared_uid=config.shared_uid,
+        apart=apart,
         uid=os.geteuid(),
         ending=tuple(
             f"{info.user} ({info.token_id})"

@@ -28,11 +28,14 @@ from cluster_agent.doctor.facts import (
     Gpus,
     Groups,
     Interpreter,
+    Isolation,
     SecretFile,
     Serving,
 )
 from cluster_agent.folder import write_durably
 from cluster_agent.home import Home
+from cluster_agent.isolation.force import find
+from cluster_agent.isolation.levels import CGROUP, USER, CannotIsolate
 from cluster_agent.jobs.gpus import Patience, text
 from cluster_agent.protocol import Info, Ready, TokenInfo
 
@@ -237,6 +240,26 @@ def _group(found: Groups, place: Path) -> Groups:
     return replace(
         found, place=place, writable=os.access(place / "cgroup.procs", os.W_OK), controllers=controllers
     )
+
+
+def isolation(config: Config, info: Info | None) -> Isolation:
+    """What keeps the jobs of the agent apart that serves, or would those of one that starts."""
+    asked = config.isolation or ()
+    try:
+        force = find(
+            tuple(level for level in asked if level != CGROUP),
+            home=config.home,
+            python=config.python,
+            keeper_name=config.supervisor_user,
+            names=config.users,
+            place=None,
+            network=True,
+            own=config.local,
+        )
+    except CannotIsolate as error:
+        return Isolation(uid=os.geteuid(), levels=(), error=str(error))
+    told = tuple(info.isolation_levels or [info.isolation]) if info is not None else force.levels
+    return Isolation(uid=os.geteuid(), levels=told, no_users=force.missing.get(USER, ""))
 
 
 def gpus(config: Config) -> Gpus:

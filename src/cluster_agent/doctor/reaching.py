@@ -67,11 +67,11 @@ def tls(found: Tls, now: float) -> Finding:
 def people(found: People) -> Finding:
     """Whether those who have tokens can trust each other as far as they have to."""
     others = ", ".join(found.users)
-    if len(found.users) > 1 and not found.shared_uid:
+    if len(found.users) > 1 and not found.shared_uid and not found.apart:
         return wrong(
             "people",
             f"{others} have tokens, and all jobs run as one unix user: the agent does not start so",
-            "shared_uid = true if they may read each other's files; else revoke tokens",
+            "shared_uid = true if they may read each other's files; else an agent that is root (isolation = user)",
         )
     if found.ending:
         return warning(
@@ -79,6 +79,8 @@ def people(found: People) -> Finding:
             f"tokens that end within two weeks: {', '.join(found.ending)}",
             "cluster-agent token rotate ID",
         )
+    if len(found.users) > 1 and found.apart:
+        return ok("people", f"{others}: each with a unix user of their own")
     if len(found.users) > 1:
         return ok("people", f"{others}: one trust domain, as shared_uid says")
     return ok("people", others or "nobody has a token yet")

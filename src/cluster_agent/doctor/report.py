@@ -67,15 +67,16 @@ def findings(home: Path) -> Iterator[Finding]:
     yield keeping.clock(probes.clock(home))
     yield keeping.database(probes.database(home, serves=bool(serving.url)))
     yield working.restart(service(home, serving_pid=serving.pid), serving)
-    yield working.user(os.geteuid())
     if config is None:
         return
+    isolation = probes.isolation(config, info)
+    yield working.isolation(isolation)
     yield keeping.disk(probes.disk(home, config))
     yield from map(working.python, probes.interpreters(config))
     yield working.groups(probes.groups(config, serving.pid))
     yield working.gpus(probes.gpus(config))
     yield from _network(config, serving.url, serving.agent_id, info)
-    yield reaching.people(network.people(home, config, tokens))
+    yield reaching.people(network.people(home, config, tokens, apart="user" in isolation.levels))
 
 
 def _settings(home: Path, pid: int) -> tuple[Config | None, str]:

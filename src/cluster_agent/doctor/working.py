@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cluster_agent.doctor.facts import Gpus, Groups, Interpreter, Service, Serving
+from cluster_agent.doctor.facts import Gpus, Groups, Interpreter, Isolation, Service, Serving
 from cluster_agent.doctor.finding import Finding, ok, warning, wrong
+from cluster_agent.isolation.levels import sentence
 
 
 def settings(file: Path, error: str) -> Finding:
@@ -122,12 +123,17 @@ def restart(found: Service, agent: Serving) -> Finding:
     return ok("restart", f"jobs outlive a restart of {found.unit}{delegated}")
 
 
-def user(uid: int) -> Finding:
-    """Whether the agent runs as somebody who may do less than all."""
-    if uid == 0:
+def isolation(found: Isolation) -> Finding:
+    """What keeps jobs apart, and whether they can do less than all."""
+    if found.error:
+        return wrong("isolation", found.error, "mend that, or ask for less: isolation in agent.toml")
+    levels = ", ".join(found.levels)
+    if "user" in found.levels:
+        return ok("isolation", f"{levels}: {sentence(found.levels)}")
+    if found.uid == 0:
         return warning(
-            "user",
-            "the agent is root, and so is each job",
-            "make a user for it, and init --service as that user",
+            "isolation",
+            f"{levels}: the agent is root, and so is each job",
+            f"have jobs run as their people's unix users ({found.no_users}), or make a user for the agent",
         )
-    return ok("user", f"uid {uid}, and so is each job")
+    return ok("isolation", f"{levels}: uid {found.uid}, and so is each job")

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cluster_agent.environments.settings import PackageSettings
+from cluster_agent.isolation.rights import Rights
 
 #: What it may need of the agent's own variables, beside its own, to find programs, certificates and proxies.
 _TAKEN = frozenset(
@@ -70,9 +71,18 @@ class Uv:
         All variables that it gets.
     limit_s
         How long all that it is asked to do may take together.
+    whose
+        The user whose process it is, where that is another than this one's.
     """
 
-    def __init__(self, program: str, variables: Mapping[str, str], limit_s: float | None = None) -> None:
+    def __init__(
+        self,
+        program: str,
+        variables: Mapping[str, str],
+        limit_s: float | None = None,
+        whose: Rights | None = None,
+    ) -> None:
+        self._whose = whose
         self._end = None if limit_s is None else time.monotonic() + limit_s
         self._program = program
         self._variables = dict(variables)
@@ -104,6 +114,9 @@ class Uv:
                 cwd="/",
                 encoding="utf-8",
                 errors="replace",
+                user=self._whose.uid if self._whose else None,
+                group=self._whose.gid if self._whose else None,
+                extra_groups=self._whose.groups if self._whose else None,
             )
         except OSError as error:
             raise UvFailed(f"{self._program} cannot be started: {error.strerror}") from error

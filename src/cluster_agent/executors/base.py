@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster_agent.environments.base import EnvironmentOrder
+from cluster_agent.isolation.box import Box
+from cluster_agent.isolation.ids import Ids
 from cluster_agent.protocol import Inputs
 
 
@@ -57,6 +59,10 @@ class Order:
     max_processes: int = 4096
     #: control group in which it gets one of its own
     cgroup: Path | None = None
+    #: whose job it is, where that is not the agent's own user; the supervisor gives up root then
+    ids: Ids | None = None
+    #: it gets a system of its own
+    box: Box | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,9 @@ import ast
 import sys
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from cluster_agent.isolation.ids import Ids
 
 #: Set when the job comes, as nothing looks at them before.
 OF_ONE_JOB = frozenset({"PROJECT_URL", "MLMAGICS_JOB_ID", "CUDA_VISIBLE_DEVICES"})
@@ -30,21 +32,31 @@ class Kind:
     variables: tuple[tuple[str, str], ...]
     #: modules as a cell names them, in its order
     imports: tuple[str, ...] = ()
+    #: whose it is, where that is not the agent's own user: it has run nothing as anybody else
+    ids: Ids | None = None
 
     def serves(self, wanted: Kind) -> bool:
         """Whether a job that begins as ``wanted`` does may take an interpreter of this kind."""
         return (
             self.python == wanted.python
+            and self.ids == wanted.ids
             and self.variables == wanted.variables
             and set(self.imports) <= set(wanted.imports)
         )
 
     def bare(self) -> Kind:
         """The same with nothing imported."""
-        return Kind(self.python, self.variables)
+        return replace(self, imports=())
 
 
-def kind_of(python: str, variables: Mapping[str, str], source: str, *, own_modules: Collection[str]) -> Kind:
+def kind_of(
+    python: str,
+    variables: Mapping[str, str],
+    source: str,
+    *,
+    own_modules: Collection[str],
+    ids: Ids | None = None,
+) -> Kind:
     """What the job would take.
 
     Parameters
@@ -54,7 +66,7 @@ def kind_of(python: str, variables: Mapping[str, str], source: str, *, own_modul
     """
     shared = tuple(sorted((name, value) for name, value in variables.items() if name not in OF_ONE_JOB))
     imports = tuple(name for name in first_imports(source) if name.partition(".")[0] not in own_modules)
-    return Kind(python, shared, imports)
+    return Kind(python, shared, imports, ids)
 
 
 def first_imports(source: str) -> tuple[str, ...]:

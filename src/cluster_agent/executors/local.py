@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,8 @@ class LocalExecutor:
         Control group in which each job gets one of its own.
     take_s
         How long a spare has to take a job.
+    compiled
+        Is told of the kit when there is more in it.
     """
 
     def __init__(
@@ -87,11 +90,13 @@ class LocalExecutor:
         enforce_memory: bool = False,
         cgroup: Path | None = None,
         take_s: float = TAKE_S,
+        compiled: Callable[[Path], None] | None = None,
     ) -> None:
         self._kit = kit
         self._enforce_memory = enforce_memory
         self._cgroup = cgroup
         self._take_s = take_s
+        self._compiled = compiled
         #: what waits for a job
         self.spares = Spares(spares, warm, kit=kit, log=log)
         self._boot_id = boot_id()
@@ -156,6 +161,8 @@ class LocalExecutor:
 
     def _compile_for(self, order: Order) -> None:
         """Have bytecode made for the job's interpreter, in the background; again after it has failed."""
+        if order.ids is not None and not order.common:
+            return  # its variables are a person's, and this is done with the agent's rights
         task = self._compiling.get(order.python)
         if task is None or (task.done() and not task.result()):
             loop = asyncio.get_running_loop()
@@ -164,11 +171,16 @@ class LocalExecutor:
     async def _compile(self, order: Order) -> bool:
         await asyncio.sleep(_COMPILE_DELAY_S)
         try:
-            await asyncio.to_thread(compile_kit, self._kit, order.python, order.variables)
+            await asyncio.to_thread(self._compile_now, order)
         except (OSError, subprocess.SubprocessError) as error:
             _log.warning("jobs in %s start slower, as the kit is not compiled: %s", order.python, error)
             return False
         return True
+
+    def _compile_now(self, order: Order) -> None:
+        compile_kit(self._kit, order.python, order.variables)
+        if self._compiled is not None:
+            self._compiled(self._kit)
 
     async def _hand_over(self, spare: Spare, message: bytes) -> LocalRunning | None:
         """The supervisor with its job; None when it ended before it had all of it, and so did not begin."""
@@ -191,10 +203,10 @@ class LocalExecutor:
 
 def _wanted(order: Order) -> Kind | None:
     """What the job could take of an interpreter that waits; None when it has to have one of its own."""
-    if not order.common:
+    if not order.common or order.box is not None:
         return None
     tops = {file.path.partition("/")[0].removesuffix(".py") for file in order.inputs.files}
-    kind = kind_of(order.python, order.variables, order.source, own_modules=tops)
+    kind = kind_of(order.python, order.variables, order.source, own_modules=tops, ids=order.ids)
     # definitions and values come before the cell, and may do anything
     return kind.bare() if order.inputs.sources or order.inputs.values else kind
 

@@ -9,12 +9,16 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from cluster_agent.supervisor.identity import boot_id, still_there
 from cluster_agent.supervisor.nursery import REPLY_BYTES, REQUEST, Born, Refused, decode_reply
 from cluster_agent.supervisor.processes import send
+
+T = TypeVar("T")
 
 #: What a supervisor's own interpreter may need to start at all; nothing else of the agent's variables.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
@@ -83,7 +87,7 @@ class Nursery:
                     pass  # it is gone, or stopped: another one takes its place
             # those that it has made have nobody then who kills what they leave behind when they are killed
             await asyncio.to_thread(self._end)
-            channel = await asyncio.to_thread(self._begin)
+            channel = await _finished(asyncio.to_thread(self._begin))
             try:
                 return await self._ask(channel)
             except (ConnectionError, asyncio.TimeoutError):
@@ -167,3 +171,13 @@ class Nursery:
             raise
         ours.setblocking(False)
         return Spare(reply.pid, reply.started, ours)
+
+
+async def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``; whoever is cancelled meanwhile still waits for its end, so that nothing is left of it."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

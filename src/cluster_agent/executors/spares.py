@@ -121,12 +121,16 @@ class Spares:
         await self._nursery.close()
 
     async def _fill(self, delay_s: float) -> None:
-        while len(self._waiting) < self._count:
-            await asyncio.sleep(delay_s)
-            self._waiting.append(await self._nursery.bear())
-        while (kind := self._lacking()) is not None and self._has_room():
-            await asyncio.sleep(_WARM_DELAY_S)
-            await self._warm_up(kind)
+        while True:
+            # looked at anew each time: while an interpreter warms up, jobs take supervisors
+            if len(self._waiting) < self._count:
+                await asyncio.sleep(delay_s)
+                self._waiting.append(await self._nursery.bear())
+            elif (kind := self._lacking()) is not None and self._has_room():
+                await asyncio.sleep(_WARM_DELAY_S)
+                await self._warm_up(kind)
+            else:
+                break
         unwanted = Counter(self.warm) - Counter(self._habits.wanted(self._warm_count))
         await self._dismiss([self._take_out(kind) for kind in unwanted.elements()])
         if self._warm and self._watch is None:
@@ -143,7 +147,11 @@ class Spares:
     async def _warm_up(self, kind: Kind) -> None:
         spare = await self._nursery.bear()
         message = GetReady(
-            kit=str(self._kit), python=kind.python, variables=dict(kind.variables), imports=kind.imports
+            kit=str(self._kit),
+            python=kind.python,
+            variables=dict(kind.variables),
+            imports=kind.imports,
+            ids=kind.ids,
         )
         loop = asyncio.get_running_loop()
         said = b""

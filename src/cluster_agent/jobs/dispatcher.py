@@ -23,8 +23,9 @@ from cluster_agent.jobs.drain import Drain, Drains
 from cluster_agent.jobs.entering import Entry, LayInputs
 from cluster_agent.jobs.folders import forget_variables
 from cluster_agent.jobs.gpu_use import GpuWatch
-from cluster_agent.jobs.life import Lives, MakeVariables, Provide, Run
+from cluster_agent.jobs.life import Lives, Provide, Run
 from cluster_agent.jobs.need import Need
+from cluster_agent.jobs.orders import Orders
 from cluster_agent.jobs.past import Past
 from cluster_agent.jobs.places import Place
 from cluster_agent.jobs.pulse import Pulse
@@ -78,10 +79,7 @@ class Dispatcher:
         watcher: LogWatcher,
         folder: Path,
         drain_file: Path,
-        variables: MakeVariables,
-        log_limit_bytes: int,
-        keep_each_bytes: int,
-        keep_all_bytes: int,
+        orders: Orders,
         lay_inputs: LayInputs,
         provide: Provide,
         boot_id: str,
@@ -100,10 +98,7 @@ class Dispatcher:
             executor=executor,
             watcher=watcher,
             folder=folder,
-            variables=variables,
-            log_limit_bytes=log_limit_bytes,
-            keep_each_bytes=keep_each_bytes,
-            keep_all_bytes=keep_all_bytes,
+            orders=orders,
             provide=provide,
             boot_id=boot_id,
             pulse=self._tell,

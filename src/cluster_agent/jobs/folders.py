@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from cluster_agent.folder import JobFolder, sync_folder, write_durably
+from cluster_agent.isolation.ids import Ids
 
 
 def make_folder(folder: JobFolder, env: Mapping[str, str], lock: str, lay_inputs: Callable[[], None]) -> None:
@@ -25,6 +26,34 @@ def make_folder(folder: JobFolder, env: Mapping[str, str], lock: str, lay_inputs
     except OSError:
         shutil.rmtree(folder.path, ignore_errors=True)
         raise
+
+
+def hand_over(folder: JobFolder, ids: Ids) -> None:
+    """Give the folder of a job that is about to start to the keeper of its log, and to its user what is the user's.
+
+    Again does nothing, also when the user's processes have been there meanwhile: nothing of theirs is touched.
+    """
+    for path in (folder.inputs, folder.values, folder.work):
+        if path.exists() and path.lstat().st_uid != ids.uid:
+            _give(path, ids.uid, ids.gid)
+    if folder.log.exists():
+        os.chown(folder.log, ids.keeper_uid, ids.keeper_gid)
+    os.chown(folder.path, ids.keeper_uid, ids.keeper_gid)
+    folder.path.chmod(0o711)
+
+
+def _give(root: Path, uid: int, gid: int) -> None:
+    """Give a folder that is still the agent's alone to a user; what is a link to a blob only to be read."""
+    for place, _, names in os.walk(root):
+        for name in names:
+            path = Path(place, name)
+            if path.stat().st_nlink > 1:
+                path.chmod(0o444)  # it is reached by this way only
+            else:
+                os.chown(path, uid, gid)
+        if Path(place) != root:
+            os.chown(place, uid, gid)
+    os.chown(root, uid, gid)
 
 
 def forget_variables(jobs: Path, waiting: Collection[int], ended: Collection[int]) -> None:

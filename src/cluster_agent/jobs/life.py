@@ -10,8 +10,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,10 @@ import msgspec
 
 from cluster_agent.environments.base import CannotProvide, EnvironmentOrder
 from cluster_agent.errors import StorageFault
-from cluster_agent.executors.base import Executor, Order, Running
+from cluster_agent.executors.base import Executor, Running
 from cluster_agent.folder import JobFolder
 from cluster_agent.jobs import ledger
+from cluster_agent.jobs.orders import Orders
 from cluster_agent.jobs.records import JobRecord
 from cluster_agent.jobs.recovery import Facts, Finding, decide
 from cluster_agent.jobs.store import Store
@@ -44,8 +45,6 @@ _LOOK_AGAIN_S, _RETRY_S = 0.2, 1.0
 #: A look again at the log all the same, while the start is waited for.
 _LOOK_FOR_START_S = 10.0
 
-#: Builds a job's whole environment from its record and the values of ``--env``.
-MakeVariables = Callable[[JobRecord, Mapping[str, str]], dict[str, str]]
 #: What the supervisor of a job has to get ready before it starts.
 Provide = Callable[[JobRecord, JobFolder], Awaitable[EnvironmentOrder | None]]
 
@@ -71,11 +70,7 @@ class Lives:
     watcher: LogWatcher
     #: holds the job folders
     folder: Path
-    variables: MakeVariables
-    log_limit_bytes: int
-    #: of variables that are kept unasked, each and all
-    keep_each_bytes: int
-    keep_all_bytes: int
+    orders: Orders
     #: says what a job needs installed
     provide: Provide
     #: of this boot
@@ -114,7 +109,11 @@ class Lives:
                 return record
         try:
             environment = await self.provide(run.record, self.folder_of(record.job_id))
-            order = await asyncio.to_thread(self._order, run.record, environment)
+            folder = self.folder_of(record.job_id)
+            if self.orders.quick(run.record):
+                order = self.orders.make(run.record, folder, environment)
+            else:
+                order = await asyncio.to_thread(self.orders.make, run.record, folder, environment)
             run.running = await self.executor.start(order)
         except CannotProvide as error:
             await self.end_unstarted(run.record, State.FAILED, str(error))
@@ -154,6 +153,7 @@ class Lives:
             state=ended.state or State.LOST,
             started_at=started.at if started else record.started_at,
             environment=(started.environment if started else None) or record.environment,
+            isolation=(started.isolation if started else None) or record.isolation,
             ended_at=ended.at,
             exit_code=ended.exit_code,
             signal=ended.signal,
@@ -173,32 +173,6 @@ class Lives:
             self.folder_of(record.job_id).env.unlink(missing_ok=True)
         except OSError as error:
             _log.error("job %s: its variables are still on disk: %s", record.job_id, error)
-
-    def _order(self, record: JobRecord, environment: EnvironmentOrder | None) -> Order:
-        folder = self.folder_of(record.job_id)
-        env = msgspec.json.decode(folder.env.read_bytes(), type=dict[str, str]) if folder.env.exists() else {}
-        return Order(
-            job_id=record.job_id,
-            folder=folder.path,
-            nonce=record.nonce or "",
-            tag=record.log_tag,
-            source=record.source,
-            python=record.python,
-            variables=self.variables(record, env),
-            timeout_s=record.timeout_s,
-            grace_s=record.grace_s,
-            title=record.title,
-            log_limit_bytes=self.log_limit_bytes,
-            fetch=tuple(record.fetch),
-            keep_each_bytes=self.keep_each_bytes,
-            keep_all_bytes=self.keep_all_bytes,
-            params=record.params,
-            inputs=record.inputs,
-            environment=replace(environment, own_path="PATH" in env) if environment else None,
-            common=not env and environment is None,
-            gpu_ids=tuple(record.gpu_ids),
-            memory_bytes=record.memory_bytes,
-        )
 
     async def _attend_to(self, run: Run, facts: ledger.LogFacts) -> None:
         """Find the supervisor that ``facts`` name and wait for its end, if it lives."""
@@ -236,6 +210,7 @@ class Lives:
                     state=State.RUNNING,
                     started_at=started.at,
                     environment=started.environment or run.record.environment,
+                    isolation=started.isolation or run.record.isolation,
                 )
             except StorageFault as error:
                 _log.error("job %s: its start cannot be recorded yet: %s", run.record.job_id, error)

@@ -67,6 +67,10 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str = ""
     #: that runtime, or the environment that was made for it
     environment: str = ""
+    #: levels that were in force, once it has started
+    isolation: list[str] = []
+    #: what it does; empty for jobs of before this was noted
+    work_sha256: str = ""
     #: empty where only the list of jobs was asked for, as all that follows
     source: str = ""
     inputs: Inputs = Inputs()

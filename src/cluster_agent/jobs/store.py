@@ -18,9 +18,11 @@ from cluster_agent.jobs.sql import NoDatabase, SqlThread, connect, is_full, why_
 from cluster_agent.protocol import ACTIVE, Event, Inputs, State
 from cluster_agent.storage import Storage
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 8
+#: Of equal jobs in one state no more are looked at.
+_MOST_ALIKE = 20
 _COLUMNS = [name for name in JobRecord.__struct_fields__ if name not in {"source", "inputs"}]
-_AS_JSON = ("env_names", "gpu_ids", "fetch", "left_behind", "packages", "params", "inputs")
+_AS_JSON = ("env_names", "isolation", "gpu_ids", "fetch", "left_behind", "packages", "params", "inputs")
 #: a job with its cell and what came with it: in tables of their own, so that lists do not wade through them
 _WHOLE = """
     SELECT jobs.*, sources.source, coalesce(inputs.inputs, '{}') AS inputs
@@ -126,6 +128,25 @@ class Store:
         def verb(db: sqlite3.Connection) -> JobRecord | None:
             rows = db.execute(f"{_WHOLE} WHERE user = ? AND key = ?", (user, key))
             return next((_record(row) for row in rows), None)
+
+        return await self._sql.read(verb)
+
+    async def same_work(
+        self, work_sha256: str, user: str | None, states: Collection[State]
+    ) -> list[JobRecord]:
+        """Jobs in ``states`` that do this, newest first, without source; those of ``user``, or None: of anybody."""
+        query = """
+            SELECT * FROM jobs WHERE work_sha256 = ? AND state = ? AND (? IS NULL OR user = ?)
+            ORDER BY job_id DESC LIMIT ?
+        """
+
+        def verb(db: sqlite3.Connection) -> list[JobRecord]:
+            found = [
+                _record(row)
+                for state in states
+                for row in db.execute(query, (work_sha256, state.value, user, user, _MOST_ALIKE))
+            ]
+            return sorted(found, key=lambda record: record.job_id, reverse=True)
 
         return await self._sql.read(verb)
 

@@ -13,6 +13,7 @@ import msgspec
 from cluster_agent.errors import BadRequest, NotFound, TooLarge
 from cluster_agent.jobs.need import Need
 from cluster_agent.jobs.records import JobRecord
+from cluster_agent.jobs.same import work_digest
 from cluster_agent.jobs.travel import check_inputs
 from cluster_agent.jobs.wanted import check_wanted
 from cluster_agent.protocol import MAX_SOURCE_BYTES, PRIORITIES, Inputs, Limits, Role, State, Submit
@@ -67,6 +68,7 @@ def make_record(
 ) -> JobRecord:
     """The job that ``body`` asks for, with everything decided that it left open but its id."""
     need = resolve_need(body, policy, limits)
+    python = body.python or policy.runtimes.get(body.runtime, policy.python)
     return JobRecord(
         job_id=0,
         name=body.name,
@@ -83,11 +85,12 @@ def make_record(
         timeout_s=body.timeout_s or min(policy.default_timeout_s, limits.timeout_s),
         grace_s=policy.default_grace_s if body.grace_s is None else body.grace_s,
         priority=body.priority,
-        python=body.python or policy.runtimes.get(body.runtime, policy.python),
+        python=python,
         packages=list(dict.fromkeys(body.packages)),
         prepare_s=policy.prepare_s if body.packages else 0.0,
         runtime=body.runtime,
         environment=body.runtime,
+        work_sha256=work_digest(body, python),
         cluster=body.cluster,
         notebook=body.notebook,
         retry_of=body.retry_of,

@@ -14,6 +14,8 @@ import stat
 import threading
 from pathlib import Path
 
+from cluster_agent.folder import give_to_owner_of
+
 _Key = tuple[int, int]
 
 #: Without following a link, and without waiting for the other side of a pipe.
@@ -104,6 +106,7 @@ def _open_locked(path: Path) -> tuple[int, tuple[int, int]]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "this is no regular file", str(path))
+        give_to_owner_of(path.parent, descriptor)
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         os.close(descriptor)

@@ -66,8 +66,10 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     #: names of optional abilities that this agent has
     capabilities: list[str]
     durability: str
-    #: confinement in force between jobs: ``process`` means one trust domain
+    #: whose jobs run together: ``process`` means one trust domain, ``user`` a unix user for each person
     isolation: str
+    #: all levels in force, that one first; an older agent tells none
+    isolation_levels: list[str] = []
     #: several people have tokens, so what ``isolation`` says concerns them
     shared: bool = False
     #: whether jobs outlive a restart of the agent as it was started here

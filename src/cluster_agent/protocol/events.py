@@ -48,7 +48,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     type       fields beside ``seq at t``
     ========== ==========================================================================================
     preparing  ``message``
-    started    ``pid pid_started boot_id monotonic nonce confinement``, ``environment`` where one was made for it;
+    started    ``pid pid_started boot_id monotonic nonce confinement isolation``, ``environment`` where one was
+               made for it;
                ``tag`` and ``version`` when it is the first line
     output     ``stream`` and ``text``, or ``base64`` where the bytes are not UTF-8
     display    ``data metadata display_id update result``; ``blobs`` (MIME type -> sha256) where data is big
@@ -86,6 +87,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     monotonic: float | None = None
     nonce: str | None = None
     confinement: dict[str, str] | None = None
+    isolation: list[str] | None = None
     environment: str | None = None
     stream: Stream | None = None
     text: str | None = None

@@ -57,6 +57,8 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     files: list[FileInput] = []
     #: variables that it finds with their values
     values: list[ValueInput] = []
+    #: answer with a job that does the same and has succeeded, or has not ended, where there is one
+    once: bool = False
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +116,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str = ""
     #: what it runs in: a runtime, or a short hash of what was installed for it; empty: the agent's default Python
     environment: str = ""
+    #: what kept it apart from other jobs, once it has started: process or user, cgroup, bwrap
+    isolation: list[str] = []
+    #: in the answer to a submit only: another job that does the same and has not ended; with ``once`` this one's own
+    #: number when it was there before, so that nothing was started
+    same_as: int | None = None
     #: the cell; only where one job is asked for, as all that follows
     source: str | None = None
     #: what travelled with it

@@ -8,6 +8,7 @@ import secrets
 import time
 
 from cluster_agent.errors import BadRequest, Forbidden
+from cluster_agent.harmless import harmless
 from cluster_agent.jobs.drain import Drain
 from cluster_agent.jobs.usage import usage as usage_of
 from cluster_agent.protocol import BYTES, DrainRequest, GcReport, GcRequest, Info, UsageReport
@@ -24,7 +25,7 @@ async def drain(call: Call) -> Info:
     if body.until_at is not None and body.until_at <= time.time():
         raise BadRequest("until_at has passed", field="until_at")
     call.note(until_at=body.until_at)
-    await call.agent.dispatcher.drain(Drain(until=body.until_at, message=body.message[:500]))
+    await call.agent.dispatcher.drain(Drain(until=body.until_at, message=harmless(body.message, 500)))
     return await info(call)
 
 

@@ -20,6 +20,8 @@ from cluster_agent.content.projects import Projects
 from cluster_agent.environments.interpreters import Interpreters
 from cluster_agent.environments.provision import Provision
 from cluster_agent.errors import Unauthorized
+from cluster_agent.executors.spares import Spares
+from cluster_agent.isolation.force import InForce
 from cluster_agent.jobs.access import Access
 from cluster_agent.jobs.dispatcher import Dispatcher
 from cluster_agent.jobs.gpu_use import GpuWatch
@@ -37,6 +39,7 @@ from cluster_agent.server.call import Route
 from cluster_agent.server.connections import Crowd
 from cluster_agent.server.gate import Endpoint
 from cluster_agent.server.metrics import Meter
+from cluster_agent.server.peers import Peers
 from cluster_agent.server.reading import Reading
 from cluster_agent.storage import Storage
 
@@ -62,14 +65,18 @@ class Agent:
     crowd: Crowd = field(default_factory=Crowd)
     reading: Reading = field(default_factory=Reading)
     keyring: Keyring
+    peers: Peers
     access: Access
     audit: Audit
     slots: Slots
+    #: what waits for a job
+    spares: Spares
     gpu_watch: GpuWatch
     projects: Projects
     blobs: Blobs
     interpreters: Interpreters
     provision: Provision
+    isolation: InForce
     watcher: LogWatcher
     routes: Sequence[Route]
     static: dict[str, bytes]
@@ -86,6 +93,8 @@ class Agent:
     host_name: str = field(default_factory=socket.gethostname)
     #: scheme, host and port under which it listens
     own_url: str = ""
+    #: path of the socket that is for the agent's own user
+    control_socket: str = ""
     #: monotonic times
     started: float = field(default_factory=time.monotonic)
     last_request: float = field(default_factory=time.monotonic)
@@ -126,9 +135,19 @@ class Agent:
         return f"{'https' if self.config.tls else 'http'}://{host}"
 
     def on_control_socket(self, request: HTTPServerRequest) -> bool:
-        """Whether the request came over the Unix socket."""
-        stream: Any = getattr(request.connection, "stream", None)
-        return stream is not None and stream.socket is not None and stream.socket.family == socket.AF_UNIX
+        """Whether the request came over the Unix socket of the agent's own user."""
+        connection = _unix_socket(request)
+        return connection is not None and connection.getsockname() == self.control_socket
+
+    def on_people_socket(self, request: HTTPServerRequest) -> bool:
+        """Whether it came over the Unix socket for people of this machine."""
+        return _unix_socket(request) is not None and not self.on_control_socket(request)
+
+
+def _unix_socket(request: HTTPServerRequest) -> socket.socket | None:
+    stream: Any = getattr(request.connection, "stream", None)
+    connection: socket.socket | None = stream.socket if stream is not None else None
+    return connection if connection is not None and connection.family == socket.AF_UNIX else None
 
 
 def make_application(agent: Agent) -> Application:

@@ -49,6 +49,12 @@ class Caller:
         return _RANK[self.role] >= _RANK[role]
 
 
+def bearer(header: str | None) -> str:
+    """The token in an ``Authorization`` header; empty when it holds none, or one of another kind. Pure."""
+    kind, _, token = (header or "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
 class _View(msgspec.Struct, frozen=True, kw_only=True):
     """What a code or token of the history page stands for."""
 
@@ -304,13 +310,14 @@ def socket_owner(connection: socket.socket) -> Caller:
     Forbidden
         When it is another user.
     """
-    uid = _peer_uid(connection)
+    uid = peer_uid(connection)
     if uid not in {os.geteuid(), 0}:
         raise Forbidden("the control socket is for the agent's own user")
     return Caller(user=user_name(os.geteuid()), role="admin")
 
 
-def _peer_uid(connection: socket.socket) -> int:
+def peer_uid(connection: socket.socket) -> int:
+    """The user of the program at the other end of a Unix socket, as the kernel has it."""
     credentials = getattr(socket, "SO_PEERCRED", None)
     if credentials is None:
         return os.geteuid()  # here the socket's mode 0600 in a folder 0700 is what keeps others out

@@ -17,6 +17,7 @@ from tornado.web import RequestHandler
 
 from cluster_agent import __version__
 from cluster_agent.errors import BadRequest, TooLarge
+from cluster_agent.harmless import harmless
 from cluster_agent.protocol import Role
 from cluster_agent.server.auth import Caller
 
@@ -259,9 +260,10 @@ def _blame(text: str) -> tuple[str, str | None]:
     """A message and the field that it is about, from msgspec's wording."""
     message, _, place = text.partition(" - at `$")
     name = place.rstrip("`").lstrip(".").replace("[...]", "") or None
-    if unknown := re.match(r"Object contains unknown field `(.+)`", message):
-        name = f"{name}.{unknown[1]}" if name else unknown[1]
+    if unknown := re.match(r"Object contains unknown field `(.+)`", message, re.DOTALL):
+        name = harmless(f"{name}.{unknown[1]}" if name else unknown[1], 80)
         return f"this agent ({__version__}) knows no field {name!r}: is it older than what sent it?", name
     if missing := re.match(r"Object missing required field `(.+)`", message):
         return f"the field {missing[1]!r} is missing", missing[1]
+    message = harmless(message, 300)
     return (f"{name}: {message}" if name else message), name

@@ -14,6 +14,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from cluster_agent.errors import TooBusy
 from cluster_agent.protocol import ErrorBody, ErrorReply, encode
+from cluster_agent.server.auth import peer_uid
 
 #: Nothing of what was sent has arrived for so long, or nobody has made room for it: the other side is gone.
 _GONE_S = 18
@@ -75,7 +76,7 @@ class BoundedServer(HTTPServer):
         most
             Connections in all.
         most_of_one
-            Those of one address.
+            Those of one address, or of one user of this machine.
         """
         self._most, self._most_of_one = most, most_of_one
         self._of: Counter[str] = Counter()
@@ -84,6 +85,7 @@ class BoundedServer(HTTPServer):
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Take a connection, or refuse it."""
+        address = _counted_for(stream, address)
         peer = str(address[0])
         _bound(stream.socket)
         if self._of.total() >= self._most:
@@ -132,6 +134,13 @@ async def _tell(stream: IOStream, why: str) -> None:
     finally:
         timer.cancel()
         stream.close()
+
+
+def _counted_for(stream: IOStream, address: Any) -> Any:
+    """The address of a connection; in place of one the user, where it comes from this machine."""
+    if stream.socket.family == socket.AF_UNIX:
+        return f"the unix user {peer_uid(stream.socket)}", 0
+    return address
 
 
 def _bound(connection: socket.socket) -> None:

@@ -22,7 +22,7 @@ async def make_lock(call: Call) -> MadeLock:
     body = Submit(source="-", packages=request.packages, runtime=request.runtime, python=request.python)
     agent = call.agent
     check_wanted(body, runtimes=agent.policy.runtimes, builds=agent.policy.builds)
-    return await agent.provision.lock(request)
+    return await agent.provision.lock(request, call.caller.user)
 
 
 async def read_lock(call: Call) -> None:

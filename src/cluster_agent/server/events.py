@@ -15,6 +15,7 @@ from cluster_agent.jobs.records import JobRecord
 from cluster_agent.log.follow import LogReader
 from cluster_agent.log.format import output_bytes, parse_head
 from cluster_agent.protocol import BYTES, HEARTBEAT_S, NDJSON, Cursor, Event, State, decode_event, encode
+from cluster_agent.server.auth import bearer
 from cluster_agent.server.call import Call
 from cluster_agent.server.files import byte_range
 from cluster_agent.server.jobs import job_of
@@ -142,7 +143,7 @@ class _Check:
 
     def __init__(self, call: Call) -> None:
         self._keyring = call.agent.keyring
-        self._token = call.headers.get("Authorization", "").partition(" ")[2].strip()
+        self._token = bearer(call.headers.get("Authorization"))
         self._next = time.monotonic() + HEARTBEAT_S
 
     def again(self) -> None:

@@ -12,6 +12,7 @@ from cluster_agent.content.beneath import resolve
 from cluster_agent.content.upload import Upload, entry, told
 from cluster_agent.errors import BadRequest, BeyondEnd
 from cluster_agent.folder import JobFolder
+from cluster_agent.isolation.rights import Rights, acting_with
 from cluster_agent.log.follow import events_of
 from cluster_agent.protocol import BYTES, Event, FileEntry, FileList
 from cluster_agent.server.call import Call, Reply, Sink
@@ -22,18 +23,29 @@ _CHUNK = 2**20
 
 async def read(call: Call) -> FileList | None:
     """A file of the project, from a Range on; a folder as a list of its entries."""
-    project, path = call.args["project"], call.args["path"]
-    info = await asyncio.to_thread(call.agent.projects.info, project, path)
+    where = await _place(call)
+    info = await asyncio.to_thread(call.agent.projects.info, *where)
     if info.type == "directory" or call.flag("list"):
-        return FileList(files=await asyncio.to_thread(call.agent.projects.list, project, path))
-    file, info = await asyncio.to_thread(call.agent.projects.open_read, project, path)
+        return FileList(files=await asyncio.to_thread(call.agent.projects.list, *where))
+    file, info = await asyncio.to_thread(call.agent.projects.open_read, *where)
     await send_file(call, file, info)
     return None
 
 
+async def _place(call: Call) -> tuple[str, str, Rights | None]:
+    """The project and the path that are asked for, and the rights of whoever asks."""
+    rights = await asyncio.to_thread(call.agent.isolation.rights, call.caller.user)
+    return call.args["project"], call.args["path"], rights
+
+
+def _note(call: Call) -> None:
+    """Tell the audit log which file it is about."""
+    call.note(project=call.args["project"][:100], path=call.args["path"][:500])
+
+
 async def info(call: Call) -> Reply:
     """What is at the path, as headers: ``Content-Length``, ``ETag``, ``Last-Modified-Seconds``, ``File-Type``."""
-    found = await asyncio.to_thread(call.agent.projects.info, call.args["project"], call.args["path"])
+    found = await asyncio.to_thread(call.agent.projects.info, *await _place(call))
     headers = {
         "File-Type": found.type,
         "Last-Modified-Seconds": repr(found.mtime),
@@ -47,21 +59,25 @@ async def info(call: Call) -> Reply:
 
 async def open_upload(call: Call) -> Sink:
     """Where the body of a PUT goes; seen by nobody before it is complete."""
-    return await asyncio.to_thread(call.agent.projects.begin_write, call.args["project"], call.args["path"])
+    _note(call)
+    return await asyncio.to_thread(call.agent.projects.begin_write, *await _place(call))
 
 
 async def write(call: Call) -> FileEntry:
     """Put the uploaded file in its place, as a whole, if ``If-Match`` (an ETag; empty: no file yet) holds."""
     upload = call.sink
     assert isinstance(upload, Upload)
-    return await asyncio.to_thread(upload.commit, call.headers.get("If-Match"))
+    written = await asyncio.to_thread(upload.commit, call.headers.get("If-Match"))
+    call.note(bytes=written.size)
+    return written
 
 
 async def delete(call: Call) -> Reply:
     """Delete a file, an empty folder, or with ``recursive=1`` a folder with all that it holds."""
-    project, path = call.args["project"], call.args["path"]
-    call.note(project=project[:100], path=path[:500])
-    await asyncio.to_thread(call.agent.projects.delete, project, path, recursive=call.flag("recursive"))
+    _note(call)
+    project, path, rights = await _place(call)
+    recursive = call.flag("recursive")
+    await asyncio.to_thread(call.agent.projects.delete, project, path, rights, recursive=recursive)
     return Reply(status=204)
 
 
@@ -88,8 +104,15 @@ async def read_left(call: Call) -> None:
 
 
 def open_left(work: Path, path: str) -> tuple[BinaryIO, FileEntry]:
-    """The regular file at ``path`` below ``work``, open, and its entry; no link leads out."""
-    with told(path), resolve(work, path, follow=False, root_may_be_link=False) as place:
+    """The regular file at ``path`` below ``work``, open, and its entry; no link leads out.
+
+    What belongs to another user is read with the rights of that one.
+    """
+    with (
+        told(path),
+        acting_with(Rights.of_owner(work.lstat())),
+        resolve(work, path, follow=False, root_may_be_link=False) as place,
+    ):
         file = os.fdopen(place.open_file(), "rb")
         return file, entry(path, os.fstat(file.fileno()))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -29,8 +30,10 @@ from cluster_agent.errors import (
     Unauthorized,
     WrongMethod,
 )
+from cluster_agent.harmless import harmless
+from cluster_agent.pages import PLAIN_HEADERS
 from cluster_agent.protocol import JSON, ErrorBody, ErrorReply, encode
-from cluster_agent.server.auth import Caller, socket_owner
+from cluster_agent.server.auth import Caller, bearer, socket_owner
 from cluster_agent.server.call import Call, Patience, Reply, Route
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: A token that ends while a request lasts ends that too, within this time.
 _LOOK_AGAIN_S = 15.0
+#: Characters of an error, and of the name of the field that it is about.
+_MOST_TOLD, _MOST_FIELD = 4000, 100
 
 
 @stream_request_body
@@ -53,6 +58,8 @@ class Endpoint(RequestHandler):
         self._caller: Caller | None = None
         self._patience: Patience | None = None
         self._leash: asyncio.TimerHandle | None = None
+        #: whether the request was read to its end
+        self._came_in = False
 
     def set_default_headers(self) -> None:
         """Headers of every reply."""
@@ -60,6 +67,8 @@ class Endpoint(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-store")
+        for name, value in PLAIN_HEADERS.items():
+            self.set_header(name, value)
 
     async def prepare(self) -> None:
         """Let a request with a body through the gate before a byte of the body is read.
@@ -80,7 +89,7 @@ class Endpoint(RequestHandler):
         self._agent.touch()
         self._check_host()
         route = self._routes.get(self.request.method or "")
-        caller = self._caller = self._identify(route)
+        caller = self._caller = await self._identify(route)
         if route is None:
             if not self._routes:
                 raise NotFound(f"there is nothing at {self.request.path[:200]}")
@@ -106,6 +115,7 @@ class Endpoint(RequestHandler):
             self.send_error(exc_info=sys.exc_info())
 
     async def _answer(self, **_: str) -> None:
+        self._came_in = True
         if self._patience is not None:
             self._patience.end()
         if not self._has_body():
@@ -192,6 +202,8 @@ class Endpoint(RequestHandler):
         """Where the request comes from."""
         if self._agent.on_control_socket(self.request):
             return "socket"
+        if self._agent.on_people_socket(self.request):
+            return "people-socket"
         return self.request.remote_ip or "-"
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -199,7 +211,9 @@ class Endpoint(RequestHandler):
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         if error is None and status_code < 500:
             error = BadRequest()
-        if isinstance(error, HTTPError):
+        if isinstance(error, HTTPError) and error.status_code == WrongMethod.http_status:
+            error = WrongMethod(f"{self.request.path[:200]} takes {', '.join(self._routes) or 'nothing'}")
+        elif isinstance(error, HTTPError):
             error = BadRequest(error.log_message or "the request is not well formed")
         if not isinstance(error, AgentError):
             error = ServerFault()
@@ -216,9 +230,15 @@ class Endpoint(RequestHandler):
             self.set_header("WWW-Authenticate", "Bearer")
         if isinstance(error, WrongMethod):
             self.set_header("Allow", ", ".join(self._routes))
-        if self._has_body():
+        if self._has_body() or not self._came_in:
+            # tornado ends a connection whose request was answered before it was read; who sent it is told
             self.set_header("Connection", "close")
-        body = ErrorBody(code=error.code, message=error.message, field=error.field, nearest=error.nearest)
+        # it quotes what the caller sent, and ends in terminals and logs
+        message, field = (
+            harmless(error.message, _MOST_TOLD),
+            error.field and harmless(error.field, _MOST_FIELD),
+        )
+        body = ErrorBody(code=error.code, message=message, field=field, nearest=error.nearest)
         self.finish(encode(ErrorReply(error=body)))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
@@ -238,6 +258,12 @@ class Endpoint(RequestHandler):
         """Only names of this agent: a page that rebinds its own name to this address gets nothing."""
         if self.request.connection is None or self._agent.on_control_socket(self.request):
             return
+        if self._agent.on_people_socket(self.request):
+            if "Origin" in self.request.headers or "Sec-Fetch-Site" in self.request.headers:
+                raise Forbidden(
+                    "this socket is for programs: a browser that gets here was led here by another page"
+                )
+            return
         name = self.request.host_name.lower()
         if not _is_address(name) and name not in self._agent.host_names:
             raise Forbidden(f"this agent does not go by the name {name[:100]!r} (setting allowed_hosts)")
@@ -245,15 +271,20 @@ class Endpoint(RequestHandler):
         if origin is not None and origin != f"{self.request.protocol}://{self.request.host}":
             raise Forbidden("requests from other web pages are refused")
 
-    def _identify(self, route: Route | None) -> Caller | None:
+    async def _identify(self, route: Route | None) -> Caller | None:
         if route is not None and route.role is None:
             return None
         if self._agent.on_control_socket(self.request):
             return socket_owner(self.request.connection.stream.socket)  # type: ignore[union-attr]
-        kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token.strip():
+        if self._agent.on_people_socket(self.request):
+            person = self._caller = await self._agent.peers.caller(self.request.connection.stream.socket)  # type: ignore[union-attr]
+            if route is not None and route.role is not None and not person.may(route.role):
+                raise Forbidden(f"this needs the role {route.role}; {person.user} has {person.role} here")
+            return person
+        token = bearer(self.request.headers.get("Authorization"))
+        if not token:
             raise Unauthorized()
-        caller = self._caller = self._known(token.strip())
+        caller = self._caller = self._known(token)
         if route is not None and route.role is not None:
             if caller.job_id is not None:
                 self._check_view(route, caller)
@@ -284,7 +315,9 @@ class Endpoint(RequestHandler):
 
     def _check_body(self, route: Route) -> None:
         length = self.request.headers.get("Content-Length", "0")
-        if length.isdigit() and int(length) > route.max_body:
+        if not re.fullmatch(r"[0-9]{1,18}", length):
+            raise BadRequest(f"Content-Length: {length[:40]!r} is not a number of bytes", field="Content-Length")
+        if int(length) > route.max_body:
             raise TooLarge(
                 f"the body has {length} bytes; {route.method} {route.path} takes {route.max_body} at most"
             )
@@ -295,8 +328,10 @@ class Endpoint(RequestHandler):
 
 
 def _is_address(name: str) -> bool:
+    if "%" in name:
+        return False  # a zone, in which anything may stand
     try:
-        ipaddress.ip_address(name.strip("[]"))
+        ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
     except ValueError:
         return False
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cluster_agent.errors import NotFound, Unauthorized
 from cluster_agent.pages import PAGE_HEADERS, content_type
 from cluster_agent.protocol import JSON, Job
+from cluster_agent.server.auth import bearer
 from cluster_agent.server.call import Call
 from cluster_agent.server.jobs import get_job
 
@@ -21,7 +22,7 @@ async def index(call: Call) -> None:
 async def page(call: Call) -> Job | None:
     """The page; the job as JSON for a program that asks for it with a token."""
     if JSON in call.headers.get("Accept", ""):
-        token = call.headers.get("Authorization", "").partition(" ")[2].strip()
+        token = bearer(call.headers.get("Authorization"))
         if not token:
             raise Unauthorized()
         return await get_job(call.as_caller(call.agent.identify(token, call.address)))

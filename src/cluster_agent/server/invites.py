@@ -9,6 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 from cluster_agent.errors import BadRequest
+from cluster_agent.harmless import harmless
 from cluster_agent.protocol import (
     InviteCode,
     InviteCreate,
@@ -36,7 +37,7 @@ async def create(call: Call) -> NewInvite:
         invite_id=secrets.token_hex(4),
         user=body.user,
         role=body.role,
-        label=body.label[:200],
+        label=harmless(body.label, 200),
         created_by=call.caller.user,
         created_at=now,
         expires_at=now + _VALID_S,
@@ -66,7 +67,7 @@ async def redeem(call: Call) -> NewToken:
         code = InviteCode.parse(body.code)
     except ValueError as error:
         raise BadRequest(str(error), field="code") from None
-    token, info = await call.agent.keyring.redeem_invite(code.digest, body.label[:200])
+    token, info = await call.agent.keyring.redeem_invite(code.digest, harmless(body.label, 200))
     call.note(user=info.user, token_id=info.token_id, role=info.role)
     return NewToken(token=token, info=info)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from cluster_agent.errors import BadRequest, Conflict, Gone, NotFound
+from cluster_agent.harmless import harmless
 from cluster_agent.jobs.records import JobRecord, tell
 from cluster_agent.jobs.store import Filter
 from cluster_agent.protocol import (
@@ -82,13 +85,15 @@ def told(call: Call, record: JobRecord, *, with_source: bool = False) -> Job:
 
 
 async def submit(call: Call) -> Reply:
-    """Take a job in: 201 for a new one, 200 for the one that this key made before."""
+    """Take a job in: 201 for a new one, 200 for the one that this key made before, or that does the same."""
     body = call.json(Submit)
+    if call.agent.isolation.people is not None:
+        await asyncio.to_thread(call.agent.isolation.ids, call.caller.user)  # whom no job can run as is told now
     key = call.headers.get("Idempotency-Key")
-    record, new = await call.agent.intake.submit(body, user=call.caller.user, role=call.caller.role, key=key)
-    call.note(job_id=record.job_id, new=new)
-    headers = {"Location": f"/v1/jobs/{record.job_id}"}
-    return Reply(value=told(call, record), status=201 if new else 200, headers=headers)
+    taken = await call.agent.intake.submit(body, user=call.caller.user, role=call.caller.role, key=key)
+    job = msgspec.structs.replace(told(call, taken.record), same_as=taken.same_as)
+    call.note(job_id=job.job_id, new=taken.new)
+    return Reply(value=job, status=201 if taken.new else 200, headers={"Location": f"/v1/jobs/{job.job_id}"})
 
 
 async def list_jobs(call: Call) -> JobList:
@@ -132,7 +137,7 @@ async def get_job(call: Call) -> Job:
 async def cancel(call: Call) -> Job:
     """Make a job end; the job as it is now, also when it has ended already."""
     record = await job_of(call)
-    reason = call.json(CancelRequest).reason[:500]
+    reason = harmless(call.json(CancelRequest).reason, 500)
     changed = await call.agent.dispatcher.changes.cancel(record, by=call.caller.user, reason=reason)
     return told(call, changed)
 

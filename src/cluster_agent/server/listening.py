@@ -9,10 +9,12 @@ import resource
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
+from tornado.web import Application
 
 from cluster_agent import __version__
 from cluster_agent.config import Config, ConfigError
@@ -21,6 +23,7 @@ from cluster_agent.home import Home
 from cluster_agent.protocol import PROTOCOL_VERSION, Ready
 from cluster_agent.server.app import Agent, make_application
 from cluster_agent.server.connections import BoundedServer
+from cluster_agent.server.peers import prepare_folder, socket_path
 
 _MAX_HEADER_BYTES = 65536
 #: Each follower takes two descriptors; so many are for everything else.
@@ -52,6 +55,8 @@ def listening(agent: Agent, home: Home) -> Iterator[None]:
         application, max_body_size=2**50, max_header_size=_MAX_HEADER_BYTES, chunk_size=2**20
     )
     control.add_socket(bind_unix_socket(str(home.socket), 0o600))
+    agent.control_socket = str(home.socket)
+    people = _for_people(agent, home, application, most // 2)
     ready = Ready(
         url=agent.own_url,
         socket=str(home.socket),
@@ -68,6 +73,36 @@ def listening(agent: Agent, home: Home) -> Iterator[None]:
         web.stop()
         control.stop()
         home.socket.unlink(missing_ok=True)
+        if people is not None:
+            server, path = people
+            server.stop()
+            path.unlink(missing_ok=True)
+
+
+def _for_people(
+    agent: Agent, home: Home, application: Application, most: int
+) -> tuple[HTTPServer, Path] | None:
+    """Listen on the socket for people, whoever they are: requests tell by the kernel whose they are."""
+    path = socket_path(agent.config, home)
+    if path is None:
+        return None
+    prepare_folder(path)
+    server = BoundedServer(
+        application,
+        most=most,
+        most_of_one=max(1, most // 2),
+        max_body_size=2**50,
+        max_header_size=_MAX_HEADER_BYTES,
+        idle_connection_timeout=120,
+        chunk_size=2**20,
+    )
+    # where nobody tells who is at the other end, only the agent's own user may be
+    mode = 0o666 if hasattr(socket, "SO_PEERCRED") else 0o600
+    try:
+        server.add_socket(bind_unix_socket(str(path), mode))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--people-socket {path} cannot be used: {error}") from None
+    return server, path
 
 
 def _most_by_descriptors() -> int:

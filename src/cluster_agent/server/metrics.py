@@ -142,6 +142,16 @@ def _box(call: Call, counts: dict[str, int]) -> Iterator[Metric]:
         yield Metric(
             name=name, kind="gauge", help="What jobs hold of the box, and what is free.", values=values
         )
+    ready = Counter("imports" if kind.imports else "interpreter" for kind in agent.spares.warm)
+    yield Metric(
+        name="spares",
+        kind="gauge",
+        help="What waits for a job: supervisors, interpreters, and interpreters with imports done.",
+        values=[
+            ({"has": "supervisor"}, len(agent.spares)),
+            *(({"has": name}, ready[name]) for name in ("interpreter", "imports")),
+        ],
+    )
     yield _one("kept_bytes", "What ended jobs take on disk.", agent.retention.kept_bytes)
     yield _one(
         "draining", "Whether no job is started for the time being.", agent.dispatcher.draining is not None

@@ -13,6 +13,13 @@ from cluster_agent.protocol import BYTES, JSON, ErrorReply
 from cluster_agent.server.call import Call, Route
 
 _REF = "#/components/schemas/{name}"
+_TEXT: dict[str, Any] = {"type": "string"}
+#: parts of paths that are not any text
+_PARTS: dict[str, dict[str, Any]] = {
+    "job_id": {"type": "integer", "minimum": 1},
+    "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "stream": {"type": "string", "enum": ["stdout", "stderr"]},
+}
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
@@ -68,13 +75,9 @@ def _content(kind: type[msgspec.Struct] | str) -> dict[str, Any]:
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": _kind(name)}}
+        {"name": name, "in": "path", "required": True, "schema": _PARTS.get(name, _TEXT)}
         for name in re.findall(r"\{(\w+)\}", path)
     ]
-
-
-def _kind(name: str) -> str:
-    return "integer" if name == "job_id" else "string"
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from cluster_agent.errors import BadRequest
+from cluster_agent.harmless import harmless
 from cluster_agent.protocol import NewToken, RotateRequest, TokenCreate, TokenInfo
 from cluster_agent.server.call import Call
 
@@ -30,7 +31,7 @@ async def create_token(call: Call) -> NewToken:
     check_user(body.user)
     check_lifetime(body.expires_s)
     token, info = await call.agent.keyring.create(
-        body.user, body.role, label=body.label[:200], expires_s=body.expires_s
+        body.user, body.role, label=harmless(body.label, 200), expires_s=body.expires_s
     )
     call.note(token_id=info.token_id, for_user=info.user, for_role=info.role)
     return NewToken(token=token, info=info)

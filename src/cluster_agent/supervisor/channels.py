@@ -209,7 +209,8 @@ def _told(order: Order) -> dict[str, Any]:
         "fetch": order.fetch,
         "keep_each": order.keep_each_bytes,
         "keep_all": order.keep_all_bytes,
-        "results": str(folder.results),
+        # of another user a job puts its files where it may, and the supervisor keeps copies
+        "results": str(folder.results if order.ids is None and order.box is None else folder.work),
         "params": order.params,
         "inputs": str(folder.inputs) if inputs.files else "",
         "sources": [

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from cluster_agent.executors.base import Order
+from cluster_agent.isolation.levels import BWRAP, CGROUP, PROCESS, USER
 
 #: Threads count as processes here.
 _THREADS = 8
@@ -145,3 +146,13 @@ def confinement(order: Order, group: Group | None) -> dict[str, str]:
         "memory": kind if group is not None and group.limits_memory else memory,
         "processes": kind if group is not None and group.limits_processes else "watch",
     }
+
+
+def isolation(order: Order, group: Group | None) -> list[str]:
+    """The levels that are in force for the job, as `started` and its record tell them."""
+    limited = group is not None and (group.limits_memory or group.limits_processes)
+    return [
+        PROCESS if order.ids is None else USER,
+        *([CGROUP] if limited else []),
+        *([BWRAP] if order.box is not None else []),
+    ]

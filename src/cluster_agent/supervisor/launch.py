@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import JobFolder
+from cluster_agent.isolation import box
+from cluster_agent.isolation.ids import Ids, become_user, expendable_children
 from cluster_agent.supervisor.channels import Control, Pipe, control_pair, send_imports, send_order
 from cluster_agent.supervisor.group import Group
 from cluster_agent.supervisor.messages import GetReady
@@ -28,6 +31,8 @@ AHEAD = b"ready"
 _NO_NONCE = "0" * 16
 #: The runner is a better choice than supervisor and agent when the kernel looks for memory.
 _OOM_SCORE = 500
+#: Threads count, and those of all jobs of a person.
+MOST_OF_ONE_USER = 2**15
 #: What whoever started the agent may have had ignored, and a job must not inherit so.
 _RESET = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
@@ -63,14 +68,28 @@ def launch(order: Order, kit: Path, group: Group | None = None) -> Runner:
     LaunchError
         When there is no such interpreter, or the system refuses.
     """
+    before, variables = _boxed(order, kit)
     return _start(
-        order.python,
+        [*before, order.python],
         kit,
-        {**order.variables, MARK: order.nonce},
+        {**order.variables, **variables, MARK: order.nonce},
         JobFolder(order.folder).work,
         lambda channel: send_order(channel, order),
         group,
+        order.ids,
     )
+
+
+def _boxed(order: Order, kit: Path) -> tuple[list[str], dict[str, str]]:
+    """What comes before the command of a job that gets a system of its own, and its variables for that."""
+    if order.box is None:
+        return [], {}
+    folder = JobFolder(order.folder)
+    readable = [kit, folder.inputs, folder.values]
+    if order.environment is not None:
+        readable.append(order.environment.shelf)
+    devices = box.gpu_devices(order.gpu_ids)
+    return box.command(order.box, work=folder.work, readable=readable, devices=devices), {box.UNBLOCK: "1"}
 
 
 def launch_ahead(wanted: GetReady) -> Runner:
@@ -82,11 +101,12 @@ def launch_ahead(wanted: GetReady) -> Runner:
         As for :func:`launch`.
     """
     return _start(
-        wanted.python,
+        [wanted.python],
         Path(wanted.kit),
         {**wanted.variables, MARK: _NO_NONCE},
         Path("/"),
         lambda channel: send_imports(channel, wanted.imports),
+        ids=wanted.ids,
     )
 
 
@@ -110,12 +130,13 @@ def give(ready: Ready, order: Order, group: Group | None = None) -> Runner:
 
 
 def _start(
-    python: str,
+    command: list[str],
     kit: Path,
     variables: Mapping[str, str],
     folder: Path,
     greet: Callable[[socket.socket], None],
     group: Group | None = None,
+    ids: Ids | None = None,
 ) -> Runner:
     ours, theirs = control_pair()
     with theirs:
@@ -124,21 +145,24 @@ def _start(
         entry = None
         try:
             entry = group.open() if group is not None else None
-            process = subprocess.Popen(
-                [python, str(kit / ENTRY)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(),),
-                cwd=folder,
-                env={**variables, _CONTROL: str(theirs.fileno())},
-                umask=0o077,
-                bufsize=0,
-                preexec_fn=lambda: settle_in(supervisor, entry),  # noqa: PLW1509
-            )
+            with expendable_children(ids):
+                process = subprocess.Popen(
+                    [*command, str(kit / ENTRY)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(theirs.fileno(),),
+                    cwd=folder if ids is None else "/",
+                    env={**variables, _CONTROL: str(theirs.fileno())},
+                    umask=0o077 if ids is None else ids.umask,
+                    bufsize=0,
+                    preexec_fn=lambda: settle_in(  # noqa: PLW1509
+                        supervisor, entry, ids, folder, boxed=len(command) > 1
+                    ),
+                )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             ours.close()
-            raise LaunchError(f"cannot start {python}: {_why(error)}") from error
+            raise LaunchError(f"cannot start {command[-1]}: {_why(error)}") from error
         finally:
             if entry is not None:
                 os.close(entry)
@@ -153,16 +177,49 @@ def _start(
     return Runner(pid=process.pid, pipes=pipes, control=Control(ours), process=process)
 
 
-def settle_in(supervisor: int, group_entry: int | None) -> None:
-    """Make a forked child of the ``supervisor`` one that a job can be made of: it leads its own group and dies with it."""
+def settle_in(
+    supervisor: int,
+    group_entry: int | None,
+    ids: Ids | None = None,
+    folder: Path | None = None,
+    *,
+    boxed: bool = False,
+) -> None:
+    """Make a forked child of the ``supervisor`` one that a job can be made of: it leads its own group and dies with it.
+
+    Of another user it becomes a process of that user, for good, in the job's ``folder``.
+    """
     os.setpgid(0, 0)
-    if group_entry is not None:
-        os.write(group_entry, b"0")
+    inside = group_entry is None or (ids is not None and _enters(group_entry))
     for name in _RESET:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    _offer_to_oom_killer()
+    # what wraps a job must outlive the signals that are for the job, which lets them through again
+    signal.pthread_sigmask(signal.SIG_SETMASK, box.FOR_THE_JOB if boxed else ())
+    if ids is None:
+        _offer_to_oom_killer()
+    else:
+        _bound_processes()
+        become_user(ids)
+        if folder is not None:
+            os.chdir(folder)
+    if not inside and group_entry is not None:
+        os.write(group_entry, b"0")
+    # last, as taking another user's ids undoes it
     die_with_parent(supervisor)
+
+
+def _bound_processes() -> None:
+    """Leave process ids to others: what starts faster than it is looked at is stopped here, for all of a user."""
+    most = min(MOST_OF_ONE_USER, resource.getrlimit(resource.RLIMIT_NPROC)[1] % 2**63)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+
+def _enters(group_entry: int) -> bool:
+    """Whether this process is in the group now: version 2 asks who enters, version 1 whom it concerns."""
+    try:
+        return os.write(group_entry, b"0") > 0
+    except PermissionError:
+        return False
 
 
 def _offer_to_oom_killer() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import FOLDER_VERSION, JobFolder
+from cluster_agent.isolation.ids import Ids, become_keeper
 from cluster_agent.log.append import LogTaken, LogWriter
 from cluster_agent.supervisor.channels import Control, readable_bytes
 from cluster_agent.supervisor.launch import AHEAD, LaunchError, Ready, launch_ahead
@@ -38,10 +39,14 @@ def main(descriptor: int) -> None:
     ready: Ready | None = None
     with socket.socket(fileno=descriptor) as agent:
         message = _receive(agent)
+        ids = _settle(message)
         if isinstance(message, GetReady):
             ready = _get_ready(message, agent)
             message = _receive(agent) if ready else None
         if not isinstance(message, HandOver):
+            return
+        if message.order.ids != ids:
+            note(f"{message.order.title}: an order for another user than this supervisor's; not taken")
             return
         signal.signal(signal.SIGTERM, _nothing)
         try:
@@ -49,6 +54,14 @@ def main(descriptor: int) -> None:
         except OSError:
             pass  # it is gone; the order is complete, so the job runs
     _supervise(message.order, Path(message.kit), signals, ready)
+
+
+def _settle(message: HandOver | GetReady | None) -> Ids | None:
+    """Whose supervisor this one is from now on: root is given up before anything of a job is touched."""
+    ids = message.order.ids if isinstance(message, HandOver) else message.ids if message else None
+    if ids is not None:
+        become_keeper(ids)
+    return ids
 
 
 def _get_ready(wanted: GetReady, agent: socket.socket) -> Ready | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import FOLDER_VERSION
+from cluster_agent.isolation.ids import Ids
 
 #: What a message begins with: the length of the rest.
 HEAD_BYTES = 8
@@ -40,6 +41,8 @@ class GetReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     variables: dict[str, str]
     #: modules that it is to import
     imports: tuple[str, ...]
+    #: whose it is, where that is not the agent's own user
+    ids: Ids | None = None
 
 
 def pack(order: Order, kit: Path) -> bytes:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -24,6 +25,7 @@ from cluster_agent.environments.building import BuildFailed, Workbench
 from cluster_agent.environments.shelf import Hold, Shelf
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import Cancel, JobFolder, write_durably
+from cluster_agent.isolation.ids import expendable_children, files_of
 from cluster_agent.supervisor import stopping
 from cluster_agent.supervisor.ending import Cause, Ending, cancelled, never_launched, not_ready
 from cluster_agent.supervisor.group import Group
@@ -54,6 +56,8 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     python: str = ""
     failed: str = ""
     said: str = ""
+    #: the packages that were chosen
+    lock: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +97,7 @@ class Preparation:
         self._recorder, self._syncer, self._wishes = recorder, syncer, wishes
         self._signals, self._shutdown = signals, shutdown
         self._shelf = Shelf(environment.shelf)
+        self._lock = JobFolder(order.folder).lock
         self._deadline = time.monotonic() + environment.timeout_s
         self._look_at = 0.0
         self._told = 0
@@ -114,7 +119,8 @@ class Preparation:
     def _judged(self, last: _Said | None) -> Prepared | Ending | None:
         """What a build came to that said ``last`` at its end; None when it is to be tried again."""
         if self._cause is not None or last is None:
-            self._shelf.sweep()
+            with files_of(self._order.ids):
+                self._shelf.sweep()
         if self._cause is not None:
             return Ending(state=self._cause.state, reason=self._cause.reason)
         if last is None:
@@ -125,7 +131,8 @@ class Preparation:
             return never_launched(last.failed)
         if not last.key:
             return Prepared(order=self._order, environment="", hold=None)
-        hold = self._hold(last.key)
+        with files_of(self._order.ids):
+            hold = self._hold(last.key)
         if hold is None:
             return None
         return Prepared(order=self._within(last), environment=last.key, hold=hold)
@@ -188,7 +195,9 @@ class Preparation:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             said = msgspec.json.decode(line, type=_Said)
-            if not said.step:
+            if said.lock:
+                self._recorder.then(partial(write_durably, self._lock, said.lock.encode()))
+            elif not said.step:
                 self._last = said
             elif self._told < _MAX_TOLD:
                 self._told += 1
@@ -238,9 +247,10 @@ def _fork(order: Order, environment: EnvironmentOrder, group: Group | None) -> t
     channel, speak = os.pipe()
     supervisor = os.getpid()
     entry = group.open() if group is not None else None
-    pid = os.fork()
-    if pid == 0:
-        _be_child(order, environment, supervisor, entry, speak)
+    with expendable_children(order.ids):
+        pid = os.fork()
+        if pid == 0:
+            _be_child(order, environment, supervisor, entry, speak)
     os.close(speak)
     if entry is not None:
         os.close(entry)
@@ -253,8 +263,8 @@ def _be_child(
     code = 1
     try:
         signal.set_wakeup_fd(-1)
-        settle_in(supervisor, entry)
-        _work(order, environment, lambda said: _say(speak, said))
+        settle_in(supervisor, entry, order.ids)
+        _work(environment, lambda said: _say(speak, said))
         code = 0
     except BaseException:  # noqa: BLE001 - nothing above may go on in this process
         with contextlib.suppress(OSError):
@@ -263,11 +273,10 @@ def _be_child(
         os._exit(code)
 
 
-def _work(order: Order, environment: EnvironmentOrder, say: Callable[[_Said], None]) -> None:
-    lock = JobFolder(order.folder).lock
+def _work(environment: EnvironmentOrder, say: Callable[[_Said], None]) -> None:
     bench = Workbench(environment, boot_id=boot_id(), tell=lambda step: say(_Said(step=step)))
     try:
-        ready = bench.make_ready(lambda text: write_durably(lock, text.encode()))
+        ready = bench.make_ready(lambda text: say(_Said(lock=text)))
     except BuildFailed as error:
         say(_Said(failed=error.reason, said=error.said))
         return

@@ -165,8 +165,10 @@ class _File:
 
     def keep(self, folder: Path) -> str:
         """Put it into ``folder``, durably; its SHA-256, which is its name there. After an OSError it can be called again."""
-        self._sha256 = self._sha256 or self._digest()
         folder.mkdir(mode=0o700, exist_ok=True)
+        if os.fstat(self._descriptor).st_uid != os.getuid():
+            return self._take_over(folder)
+        self._sha256 = self._sha256 or self._digest()
         path = folder / self._sha256
         if not path.exists() and not self._name(folder):
             self._copy(path)
@@ -198,6 +200,23 @@ class _File:
         finally:
             os.close(handle)
         return True
+
+    def _take_over(self, folder: Path) -> str:
+        """A copy of a file of another user, who could go on writing to it."""
+        new, digest, left = folder / f".taken-{self._descriptor}.new", hashlib.sha256(), self._size
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
+            while left and (data := os.pread(self._descriptor, min(_CHUNK, left), self._size - left)):
+                file.write(data)
+                digest.update(data)
+                left -= len(data)
+            file.flush()
+            os.fsync(file.fileno())
+        self._sha256 = digest.hexdigest()
+        new.replace(folder / self._sha256)
+        sync_folder(folder)
+        os.close(self._descriptor)
+        return self._sha256
 
     def _copy(self, path: Path) -> None:
         new = path.with_name(f".{path.name}.new")

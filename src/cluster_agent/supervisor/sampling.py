@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cluster_agent.executors.base import Order
+from cluster_agent.isolation.ids import Ids, files_of
 from cluster_agent.supervisor.background import Background
 from cluster_agent.supervisor.gpu_load import GpuLoad
 from cluster_agent.supervisor.group import Group
@@ -35,9 +36,10 @@ def interval_s(elapsed_s: float) -> float:
 class SharedMemory:
     """What processes that share memory use together: corrected by a slow look now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: Ids | None = None) -> None:
+        self._ids = ids
         self._pids: tuple[int, ...] = ()
-        self._part: Background[float | None] = Background(lambda: own_part(self._pids))
+        self._part: Background[float | None] = Background(self._own_part)
 
     def correct(self, usage: Usage, now: float) -> int | None:
         """Memory of the tree; None while it is not known."""
@@ -48,6 +50,10 @@ class SharedMemory:
             self._part.ask()
         part = self._part.answer
         return None if part is None else round(usage.resident_bytes * part)
+
+    def _own_part(self) -> float | None:
+        with files_of(self._ids):
+            return own_part(self._pids)
 
 
 class Sampler:
@@ -70,7 +76,7 @@ class Sampler:
         watched = order.enforce_memory and not (group and group.limits_memory)
         self._guard = Guard(order.memory_bytes if watched else None, order.max_processes)
         self._meter = TreeMeter(os.getpid())
-        self._shared = SharedMemory()
+        self._shared = SharedMemory(order.ids)
         self._gpus = Background(GpuLoad(order.gpu_ids).read) if order.gpu_ids else None
         self._began = self._sampled_at = self._sample_at = 0.0
         self._cpu_s = 0.0

@@ -11,6 +11,7 @@ from typing import Any
 from cluster_agent.environments.shelf import Hold
 from cluster_agent.executors.base import Order
 from cluster_agent.folder import Cancel, JobFolder, allocate
+from cluster_agent.isolation.ids import files_of
 from cluster_agent.log.append import LogWriter
 from cluster_agent.supervisor import stopping
 from cluster_agent.supervisor.channels import MAX_FRAME_BYTES, Pipe
@@ -25,7 +26,7 @@ from cluster_agent.supervisor.ending import (
     timed_out,
 )
 from cluster_agent.supervisor.frames import decode_frame
-from cluster_agent.supervisor.group import Group, confinement
+from cluster_agent.supervisor.group import Group, confinement, isolation
 from cluster_agent.supervisor.identity import boot_id, start_time
 from cluster_agent.supervisor.launch import LaunchError, Ready, Runner, give, launch
 from cluster_agent.supervisor.leftovers import list_leftovers
@@ -94,6 +95,7 @@ class Watch:
             monotonic=time.monotonic(),
             nonce=self._order.nonce,
             confinement=confinement(self._order, self._group),
+            isolation=isolation(self._order, self._group),
             environment=self._environment or None,
         )
         self._recorder.settle()
@@ -313,7 +315,8 @@ class Watch:
 
     def _end(self, outcome: Ending, **facts: Any) -> None:
         self._recorder.close_streams()
-        files, omitted = list_leftovers(self._folder.work)
+        with files_of(self._order.ids):
+            files, omitted = list_leftovers(self._folder.work)
         for file in files:
             self._recorder.event("file", path=file.path, size=file.size, sha256=file.sha256)
         if omitted:

@@ -22,10 +22,10 @@ from mlmagics.errors import BadValue
 from mlmagics.job.handle import Job
 from mlmagics.job.submitting import prepare, sending
 from mlmagics.magics.again import resubmit_parser, sent_again
-from mlmagics.magics.cells import resources_line
+from mlmagics.magics.cells import resources_line, submitted_word
 from mlmagics.magics.config import defaults_of
 from mlmagics.magics.logs import last_lines, save
-from mlmagics.magics.options import CellOptions, add_job_options, chosen, options_of
+from mlmagics.magics.options import CellOptions, add_job_options, add_once_options, chosen, options_of
 from mlmagics.magics.words import LineParser
 from mlmagics.preflight.syntax import check_source, newer_python
 
@@ -44,6 +44,7 @@ def run(given: Sequence[str]) -> int:
     parser.add_argument("file", metavar="FILE", help="Python, IPython syntax allowed; - for standard input")
     parser.add_argument("--on", metavar="NAME", help="cluster; needed when several are attached")
     add_job_options(parser)
+    add_once_options(parser)
     found = parser.read(given)
     session = current()
     cluster = session.choose(found.on)
@@ -71,9 +72,9 @@ def resubmit(given: Sequence[str]) -> int:
 
 
 def _show(job: Job, options: CellOptions) -> int:
-    tell(f"Job {job.ref}: {'queued' if job.info.state in ACTIVE else job.word.lower()}")
+    tell(f"Job {job.ref}: {submitted_word(job)}")
     tell(f"History URL: {job.history_url}")
-    tell(resources_line(job.info, options))
+    tell(resources_line(job, options))
     for note in job.notes:
         tell(f"Note: {note}")
     if options.wait_s == 0:

@@ -7,6 +7,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from cluster_agent.protocol import InviteCode
+from mlmagics.cluster.ssh_addresses import SCHEME, parse_ssh
 from mlmagics.errors import BadValue
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -19,11 +20,11 @@ def agent_url(text: str, *, insecure: bool = False) -> str:
     Raises
     ------
     BadValue
-        When it is no address that a token may be sent to: no http(s), user or query in it, or ``http`` to
+        When it is no address that a token may be sent to: no http(s) or ssh, user or query in it, or ``http`` to
         another machine without ``insecure``.
     """
-    if text.startswith("ssh://"):
-        raise BadValue("ssh:// attachments are not there yet: use the agent's https:// address", field="url")
+    if text.strip().startswith(SCHEME):
+        return parse_ssh(text).url
     parts = _split(text)
     if parts.fragment:
         raise BadValue("an agent's address ends before #: write only https://HOST:PORT", field="url")
@@ -39,6 +40,11 @@ def agent_url(text: str, *, insecure: bool = False) -> str:
             field="url",
         )
     return base
+
+
+def shown_base(base: str) -> str:
+    """How history URLs begin at the agent's address ``base``, the same for everybody."""
+    return parse_ssh(base).shown if base.startswith(SCHEME) else base
 
 
 def split_invite(text: str) -> tuple[str, InviteCode | None]:
@@ -70,11 +76,20 @@ def history_url(text: str) -> tuple[str, int]:
     BadValue
         When ``text`` is not a history URL.
     """
+    if text.strip().startswith(SCHEME):
+        return _ssh_history(text.strip())
     parts = _split(text)
     match = _HISTORY.fullmatch(parts.path)
     if match is None or "@" in parts.netloc:
         raise BadValue(f"{_shown(text)} is not a history URL: it ends in /history/NUMBER", field="url")
     return _join(parts._replace(path=match["base"])), int(match["job_id"])
+
+
+def _ssh_history(text: str) -> tuple[str, int]:
+    match = _HISTORY.fullmatch(text.partition("#")[0])
+    if match is None:
+        raise BadValue(f"{_shown(text)} is not a history URL: it ends in /history/NUMBER", field="url")
+    return parse_ssh(match["base"]).shown, int(match["job_id"])
 
 
 def looks_like_url(text: str) -> bool:

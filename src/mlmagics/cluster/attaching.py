@@ -8,16 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from mlmagics.cluster.addresses import agent_url, split_invite
+from cluster_agent.errors import NoTunnel
+from mlmagics.cluster.addresses import agent_url, shown_base, split_invite
 from mlmagics.cluster.attached import ask_agent, check_agent, keep
-from mlmagics.cluster.connecting import client_of
+from mlmagics.cluster.connecting import client_of, tunnel_of
 from mlmagics.cluster.inviting import accept
 from mlmagics.cluster.names import LOCAL, check_name
 from mlmagics.cluster.overview import AttachmentRow
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
 from mlmagics.cluster.tokens import clean_token
-from mlmagics.errors import BadValue
+from mlmagics.errors import BadValue, ClusterError
 
 
 def add(
@@ -40,7 +41,7 @@ def add(
     name
         What the cluster is called here, so that ``%%NAME`` is its magic.
     url
-        ``https://HOST:PORT``, or an invite, ``https://HOST:PORT#CODE``, which brings its own token and
+        ``https://HOST:PORT``, ``ssh://USER@HOST`` (no token), or an invite, ``https://HOST:PORT#CODE``, which brings its own token and
         certificate. ``http://`` only to one's own or root's program on this machine, or with
         ``insecure``.
     token, token_file, token_env
@@ -75,6 +76,8 @@ def add(
         ca=_ca_file(ca),
         insecure=insecure,
     )
+    if attachment.over_ssh:
+        return _over_ssh(attachment, (token, token_file, token_env, ca, code), session)
     if code is not None:
         if token is not None or attachment.credential != "stored":
             raise BadValue("an invite brings its own token: give no other", field="token")
@@ -85,11 +88,32 @@ def add(
             raise BadValue(f"{name} needs a token: --token-file FILE or --token-env VARIABLE", field="token")
         token = clean_token(token, "what was typed")
     said = ask_agent(attachment, token or session.store.token(attachment))
-    old = known.get(name)
-    if old is not None:
-        check_agent(old, said[0].agent_id)
-        attachment = msgspec.structs.replace(attachment, aliases=old.aliases)
+    attachment = _in_place_of(known.get(name), attachment, said[0].agent_id)
     return keep(attachment, token if attachment.credential == "stored" else None, said, session)
+
+
+def _over_ssh(attachment: Attachment, others: tuple[object, ...], session: Session) -> AttachmentRow:
+    """The row of a cluster that the system's ssh leads to: who asks is the account there."""
+    if any(others):
+        raise BadValue("over ssh your account on the box is who you are: no token, CA or invite", field="url")
+    try:
+        # what was refused a moment ago may be mended
+        tunnel_of(attachment).open(sure=True)
+    except NoTunnel as error:
+        raise ClusterError(
+            f"{attachment.name}: {error}", cluster=attachment.name, code="unreachable"
+        ) from None
+    said = ask_agent(attachment, "")
+    attachment = _in_place_of(session.store.all().get(attachment.name), attachment, said[0].agent_id)
+    return keep(attachment, None, said, session)
+
+
+def _in_place_of(old: Attachment | None, attachment: Attachment, agent_id: str) -> Attachment:
+    """``attachment`` with what it takes over from the ``old`` one of its name."""
+    if old is None:
+        return attachment
+    check_agent(old, agent_id)
+    return msgspec.structs.replace(attachment, aliases=old.aliases)
 
 
 def remove(name: str, *, session: Session | None = None) -> None:
@@ -107,14 +131,15 @@ def alias(name: str, url: str, *, session: Session | None = None) -> Attachment:
     """
     session = session or current()
     base = agent_url(url.split("/history/")[0], insecure=True)
+    shown = shown_base(base)
     attachment = session.store.get(name)
-    if base in attachment.addresses:
+    if shown in attachment.addresses:
         return attachment
     for other in session.store.all().values():
-        if base in other.addresses:
-            raise BadValue(f"{base} is an address of {other.name} already", field="url")
+        if shown in other.addresses:
+            raise BadValue(f"{shown} is an address of {other.name} already", field="url")
     _check_same_agent(attachment, base)
-    return session.store.change(name, aliases=[*attachment.aliases, base])
+    return session.store.change(name, aliases=[*attachment.aliases, shown])
 
 
 def _check_same_agent(attachment: Attachment, base: str) -> None:

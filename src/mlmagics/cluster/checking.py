@@ -13,11 +13,11 @@ from pathlib import Path
 
 from cluster_agent import __version__
 from cluster_agent.client import AgentClient
-from cluster_agent.errors import AgentError
+from cluster_agent.errors import AgentError, NoTunnel
 from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from cluster_agent.units import format_duration
 from mlmagics.cluster.addresses import host_and_port, is_loopback
-from mlmagics.cluster.connecting import client_of
+from mlmagics.cluster.connecting import client_of, tunnel_of
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.probing import first_answer
 from mlmagics.cluster.session import Session, current
@@ -64,7 +64,9 @@ def _until_bad(steps: Iterator[Step]) -> Iterator[Step]:
 
 def _steps(session: Session, attachment: Attachment) -> Iterator[Step]:
     name = attachment.name
-    if name != LOCAL:
+    if attachment.over_ssh:
+        yield _ssh(attachment)
+    elif name != LOCAL:
         yield _address(attachment)
         if attachment.url.startswith("https:"):
             yield _tls(attachment)
@@ -100,6 +102,19 @@ def _address(attachment: Attachment) -> Step:
         said = f"{host}:{port} takes no connection ({reason.lower()}): does the agent run, is the port right?"
         return Step(what="address", good=False, said=said)
     return Step(what="address", good=True, said=f"{host}:{port} takes connections ({', '.join(addresses)})")
+
+
+def _ssh(attachment: Attachment) -> Step:
+    """Whether ssh gets to the agent's socket; a tunnel that is there stays, for jobs may be followed through it."""
+    tunnel = tunnel_of(attachment)
+    began = time.monotonic()
+    try:
+        tunnel.open(sure=True)
+    except NoTunnel as error:
+        return Step(what="ssh", good=False, said=str(error))
+    seconds = time.monotonic() - began
+    said = f"{tunnel.place.typed} leads to the agent's socket, {format_duration(seconds)}; no token is needed"
+    return Step(what="ssh", good=True, said=said)
 
 
 def _tls(attachment: Attachment) -> Step:

@@ -192,17 +192,16 @@ def _row(attachment: Attachment, answer: Answer[tuple[Info, float]]) -> Attachme
 
 def _remarks(attachment: Attachment, info: Info) -> list[str]:
     remarks = []
-    if info.protocol != PROTOCOL_VERSION:
-        older = "the agent" if info.protocol < PROTOCOL_VERSION else "mlmagics here"
-        remarks.append(f"protocol {info.protocol}, this mlmagics speaks {PROTOCOL_VERSION}: upgrade {older}")
-    elif _minor(info.version) != _minor(__version__):
-        remarks.append(f"agent {info.version}, mlmagics here {__version__}")
+    if version := other_version(info):
+        remarks.append(version)
     if attachment.agent_id and attachment.agent_id != info.agent_id:
         remarks.append("new agent behind this name: its job numbers start anew")
     if info.draining:
         until = f" until {format_clock(info.drain_until, time.time())}" if info.drain_until else ""
         message = f": {info.drain_message}" if info.drain_message else ""
         remarks.append(f"starts no jobs{until}{message}")
+    if len(info.isolation_levels) > 1 or info.isolation != "process":
+        remarks.append(f"isolation: {' + '.join(info.isolation_levels or [info.isolation])}")
     if info.isolation == "process" and info.shared:
         remarks.append("shared: the jobs of all people run as one unix user")
     if info.runtimes:
@@ -210,6 +209,16 @@ def _remarks(attachment: Attachment, info: Info) -> list[str]:
     if info.remark:
         remarks.append(info.remark)
     return remarks
+
+
+def other_version(info: Info) -> str:
+    """What there is to say of an agent that is older or newer than mlmagics here; nothing, mostly."""
+    if info.protocol != PROTOCOL_VERSION:
+        older = "the agent" if info.protocol < PROTOCOL_VERSION else "mlmagics here"
+        return f"protocol {info.protocol}, this mlmagics speaks {PROTOCOL_VERSION}: upgrade {older}"
+    if _minor(info.version) != _minor(__version__):
+        return f"agent {info.version}, mlmagics here {__version__}"
+    return ""
 
 
 def _minor(version: str) -> list[str]:

@@ -17,8 +17,10 @@ from typing import Literal
 
 import msgspec
 
+from mlmagics.cluster.addresses import shown_base
 from mlmagics.cluster.locks import locked
 from mlmagics.cluster.names import unknown_cluster
+from mlmagics.cluster.ssh_addresses import SCHEME
 from mlmagics.cluster.tokens import read_token, replace_file
 from mlmagics.errors import UnknownCluster, UserError
 
@@ -49,6 +51,11 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     python_version: str = ""
 
     @property
+    def over_ssh(self) -> bool:
+        """Whether the system's ssh leads there; who asks is known by the account there, without a token."""
+        return self.url.startswith(SCHEME)
+
+    @property
     def own_only(self) -> bool:
         """Whether a token may be sent only to this user's or root's programs: in clear, on this machine."""
         return self.url.startswith("http:") and not self.insecure
@@ -56,7 +63,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def addresses(self) -> list[str]:
         """All addresses under which history URLs of this cluster may come."""
-        return [url for url in (self.url, self.public_url, *self.aliases) if url]
+        found = (shown_base(self.url), self.public_url, *self.aliases)
+        return [*dict.fromkeys(url for url in found if url)]
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +156,7 @@ class AttachmentStore:
         (self.folder / "tokens" / name).unlink(missing_ok=True)
 
     def token(self, attachment: Attachment) -> str:
-        """The token of ``attachment``, read anew.
+        """The token of ``attachment``, read anew; empty where none is needed.
 
         Raises
         ------
@@ -156,6 +164,8 @@ class AttachmentStore:
             When its source does not have one.
         """
         source = attachment.credential_from
+        if attachment.over_ssh:
+            return ""
         if attachment.credential == "env":
             token = os.environ.get(source, "")
             missing = f"the variable {source}, which holds the token of {attachment.name}, is not set here"

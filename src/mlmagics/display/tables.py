@@ -155,7 +155,9 @@ def note(ref: str, info: JobInfo, now: float) -> str:
         if 0 < left < min(_SOON_S, info.timeout_s / 4) and not info.stopping:
             return f"its time is up in {format_duration(max(60, round(left / 60) * 60))}: %extend {ref} 2h"
         return info.waiting_for or ""
-    return "" if info.state is State.SUCCEEDED else info.reason or ""
+    if info.state is State.SUCCEEDED:
+        return f"environment {info.environment}" if info.environment else ""
+    return info.reason or ""
 
 
 def day_and_time(at: float, now: float) -> str:

@@ -102,7 +102,8 @@ def facts(subject: Subject, view: View, contact: Contact) -> list[str]:
     if view.done:
         peak = view.ended.peak_memory_bytes if view.ended else None
         memory = f"peak memory {format_size(peak)}" if peak else ""
-        said.append(", ".join(part for part in (memory, samples.summary()) if part))
+        environment = f"environment {one_line(view.environment)}" if view.environment else ""
+        said.append(", ".join(part for part in (memory, samples.summary(), environment) if part))
         if view.state is not State.SUCCEEDED and view.progress:
             said.append(f"It got as far as {replace(view.progress, eta_s=None).text}")
     elif samples.latest is not None:
@@ -163,7 +164,7 @@ def results_lines(view: View, ref: str, told: Collection[str] = ()) -> list[str]
         lines.append(f"Kept: {names} ({format_size(size)}): %fetch {ref} {_one_of(kept)}")
     if large:
         names = _some([_with_size(entry) for entry in large])
-        lines.append(f"Not kept: {names}, {_ASK}")
+        lines.append(f"Not kept: {names}, {_ASK if len(large) == 1 else 'name what you need in --fetch'}")
     return lines + [
         f"Not kept: {one_line(entry.name)}: {one_line(entry.reason)}"
         for entry in entries

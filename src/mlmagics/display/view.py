@@ -118,6 +118,8 @@ class View:
         self.files: list[LeftFile] = []
         self.results: list[Kept] = []
         self.started_at: float | None = None
+        #: what it runs in, where something was made for it
+        self.environment = ""
         self.ended: Event | None = None
         #: wall clock of the last line that came, stored or not
         self.as_of = 0.0
@@ -199,6 +201,7 @@ class View:
 
     def _on_started(self, event: Event) -> None:
         self.state, self.message, self.started_at = State.RUNNING, None, event.at
+        self.environment = event.environment or ""
         self.position = self.waiting_for = self.starts_by = None
 
     def _on_cancel(self, event: Event) -> None:

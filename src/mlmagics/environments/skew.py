@@ -9,7 +9,8 @@ from typing import Literal
 
 from cluster_agent.protocol import Packages, Runtime
 
-#: Distributions whose pickles another major version of them does not read.
+#: Distributions whose pickles an older major version of them does not read; a newer one does (tried with numpy 1.26,
+#: 2.2 and 2.3, pandas 2.2 and 3.0).
 _MAJOR_MATTERS = ("numpy", "pandas")
 
 
@@ -159,10 +160,10 @@ def _distribution(name: str, values: Sequence[str], ours: Side, theirs: Side, cl
     if not their:
         message = f'{what}: {name} is not installed on {cluster}: add --with "{name}=={mine}"'
         return [Skew(level="error", code="missing", message=message)]
-    if name in _MAJOR_MATTERS and _major(mine) != _major(their):
+    if name in _MAJOR_MATTERS and _major(mine) > _major(their):
         message = (
-            f"{what}: {name} is {mine} here and {their} on {cluster}, and what one major version has pickled the "
-            f'other may not read: add --with "{name}=={mine}"'
+            f"{what}: {name} is {mine} here and {their} on {cluster}, which does not read what the newer one has "
+            f'pickled: add --with "{name}=={mine}"'
         )
         return [Skew(level="error", code=name, message=message)]
     if _numbers(mine)[:2] != _numbers(their)[:2]:

@@ -35,6 +35,7 @@ class Asked:
     packages: str | Iterable[str] = ()
     runtime: str = ""
     lock: str = ""
+    once: bool = False
 
     def wanted(self, source: str) -> Wanted:
         """What the cell ``source`` needs installed.
@@ -70,6 +71,7 @@ class Asked:
             packages=list(self.wanted(source).packages),
             runtime=self.runtime,
             lock=self.lock,
+            once=self.once,
         )
 
 

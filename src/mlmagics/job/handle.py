@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from cluster_agent.client import AgentClient, Hook
-from cluster_agent.errors import NotFound
+from cluster_agent.errors import NotFound, NoTunnel
 from cluster_agent.protocol import ACTIVE, Event, FileEntry, ResultEntry, State, ViewCode, word
 from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.units import parse_duration
+from mlmagics.cluster.connecting import page_base
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, told
-from mlmagics.errors import JobFailed, WaitTimeout
+from mlmagics.errors import ClusterError, JobFailed, UserError, WaitTimeout
 from mlmagics.job.awaiting import succeeded
 from mlmagics.job.download import copy_files
 from mlmagics.job.failures import ending, failure
@@ -73,6 +74,11 @@ class Job:
         return self.info.history_url
 
     @property
+    def was_there(self) -> bool:
+        """Whether the submit that gave this handle has run nothing, since this job does the same (``once``)."""
+        return self.info.same_as == self.info.job_id
+
+    @property
     def word(self) -> str:
         """Its last known state as people see it, such as ``Running``."""
         return word(self.info.state, stopping=self.info.stopping)
@@ -107,6 +113,8 @@ class Job:
             for event in events:
                 if event.type == "ended":
                     self.note_end(event)
+                elif event.type == "started" and event.environment:
+                    self.info = msgspec.structs.replace(self.info, environment=event.environment)
                 yield event
 
     def note_end(self, event: Event) -> None:
@@ -154,6 +162,10 @@ class Job:
                     on_trouble(feed.trouble)
             if feed.error:
                 raise feed.error
+        if self.info.packages and not self.info.environment:
+            # what was installed for it is told when it starts, which need not have been seen
+            with contextlib.suppress(UserError):
+                self.refresh()
         return self.info.state
 
     def failure(self, error: Event | None = None) -> JobFailed:
@@ -273,12 +285,21 @@ class Job:
         with self._asking() as client:
             return client.blob(self.job_id, sha256)
 
+    def input_parts(self, sha256: str) -> Iterator[bytes]:
+        """The bytes of a value or module that travelled with it, in pieces."""
+        with self._asking() as client:
+            yield from client.input_parts(self.job_id, sha256)
+
     def view_code(self) -> ViewCode:
         """A code that opens its page in a browser once, without a token; with the page's address."""
         with self._asking() as client:
             code = client.view_code(self.job_id)
         # the address that works from here, and not whatever an agent says that a browser should open
-        page = f"{self.session.attachment(self.cluster).url}/history/{self.job_id}#code={code.code}"
+        try:
+            base = page_base(self.session.attachment(self.cluster), code.url)
+        except NoTunnel as error:
+            raise ClusterError(f"{self.cluster}: {error}", cluster=self.cluster, code="unreachable") from None
+        page = f"{base}/history/{self.job_id}#code={code.code}"
         return msgspec.structs.replace(code, url=page)
 
     def revive(self) -> None:

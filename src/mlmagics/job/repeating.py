@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from cluster_agent.protocol import Inputs
 from mlmagics.errors import BadValue
 from mlmagics.job.asked import Asked
 from mlmagics.job.handle import Job
 from mlmagics.job.submitting import prepare
+from mlmagics.sending.elsewhere import sent_with
 
 
 def submit_again(old: Job, changes: Mapping[str, Any]) -> Job:
@@ -61,22 +61,9 @@ def submit_again(old: Job, changes: Mapping[str, Any]) -> Job:
         Asked(**options),
         check=check is not False,
         retry_of=info.job_id if same else None,
-        inputs=None if "send" in changes else _sent_before(old, same),
+        parcel=None if "send" in changes else sent_with(old),
         session=old.session,
     ).send()
-
-
-def _sent_before(old: Job, same: bool) -> Inputs:
-    """What travelled with ``old``, which is still where it went."""
-    info = old.info
-    if not same and (info.files or info.values):
-        names = ", ".join(part.name for part in info.values) or ", ".join(part.path for part in info.files)
-        raise BadValue(
-            f"{names} was sent with {old.ref} and is kept on {old.cluster} only: to send it anew, run the cell again "
-            "there, or say --send here",
-            field="on",
-        )
-    return Inputs(sources=info.sources, files=info.files, values=info.values)
 
 
 #: Changes after which a repeated job has other packages than the one before.

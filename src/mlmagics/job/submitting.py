@@ -17,8 +17,7 @@ import msgspec
 
 from cluster_agent.client import AgentClient
 from cluster_agent.errors import BlobMissing
-from cluster_agent.protocol import Inputs, Priority, Submit
-from cluster_agent.protocol import Job as JobInfo
+from cluster_agent.protocol import Priority, Submit
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
@@ -28,8 +27,10 @@ from mlmagics.errors import UserError
 from mlmagics.job.asked import Asked
 from mlmagics.job.functions import source_of
 from mlmagics.job.handle import Job
+from mlmagics.job.same import told_same
 from mlmagics.preflight.asking import look_at
 from mlmagics.preflight.syntax import check_source, newer_python
+from mlmagics.sending.handshake import shake_hands
 from mlmagics.sending.notebook import Send, luggage_for
 from mlmagics.sending.parcel import Parcel, pack
 from mlmagics.sending.uploading import send_missing
@@ -72,6 +73,7 @@ def submit(
     packages: str | Iterable[str] = (),
     runtime: str = "",
     lock: str = "",
+    once: bool = False,
     check: bool = True,
     retry_of: int | None = None,
     session: Session | None = None,
@@ -105,6 +107,8 @@ def submit(
         Name of an interpreter that ops have defined there, in place of the cluster's default.
     lock
         Exactly which packages, as :meth:`Job.lock` gives them; chosen anew without it.
+    once
+        Where a job does the same and has succeeded, or has not ended, that one is returned and nothing is run.
     check
         False sends the cell without looking at it first, and never takes it for an earlier submit whose answer was
         lost.
@@ -134,6 +138,7 @@ def submit(
         packages=packages,
         runtime=runtime,
         lock=lock,
+        once=once,
     )
     return prepare(source, on, asked, check=check, retry_of=retry_of, session=session).send()
 
@@ -172,8 +177,9 @@ class Prepared:
                     # its day was over at this moment, or somebody has tidied
                     self._send_ahead(client)
                     info = client.submit(self.request, submitting.key)
-        notes = (*self.remarks, *_notes(info, self.attachment, submitting.earlier_at))
-        return self.session.remember(Job(self.session, self.cluster, info, notes), submitted=True)
+        job = Job(self.session, self.cluster, info)
+        job.notes = (*self.remarks, *_notes(job, self.attachment, submitting.earlier_at))
+        return self.session.remember(job, submitted=True)
 
     def _send_ahead(self, client: AgentClient) -> None:
         """Send what the job needs to be there, as far as it is not there."""
@@ -204,7 +210,7 @@ def prepare(
     *,
     check: bool = True,
     retry_of: int | None = None,
-    inputs: Inputs | None = None,
+    parcel: Parcel | None = None,
     ready: Callable[[Iterable[str]], None] | None = None,
     session: Session | None = None,
 ) -> Prepared:
@@ -212,8 +218,8 @@ def prepare(
 
     Parameters
     ----------
-    inputs
-        What travelled with the job that this one repeats, and is at the agent already.
+    parcel
+        What travelled with the job that this one repeats, in place of what ``asked`` says.
     ready
         Called with the names that travel, before their values are taken.
 
@@ -233,11 +239,12 @@ def prepare(
     luggage = luggage_for(source, asked.send, request.params)
 
     # checks
+    again = parcel.inputs if parcel is not None else None
     check_source(source, syntax=check and not newer_python(attachment.python_version, sys.version_info[:2]))
     needs = asked.wanted(source)
     if check:
         check_needs(needs, session, cluster, asked.runtime)
-    remarks = look_at(session, attachment, request, luggage, inputs) if check else []
+    remarks = look_at(session, attachment, request, luggage, again) if check else []
     if request.packages and not request.lock:
         request = msgspec.structs.replace(request, lock=made_lock(session, cluster, request))
 
@@ -245,14 +252,15 @@ def prepare(
     if ready is not None:
         ready(luggage.values)
         luggage.refresh()
-    parcel = pack(luggage)
-    inputs = inputs or parcel.inputs
+    parcel = parcel or pack(luggage)
+    if check:
+        remarks += shake_hands(session, cluster, request, parcel)
 
     request = msgspec.structs.replace(
         request,
-        sources=inputs.sources,
-        files=inputs.files,
-        values=inputs.values,
+        sources=parcel.inputs.sources,
+        files=parcel.inputs.files,
+        values=parcel.inputs.values,
         python=sys.executable if cluster == LOCAL and not asked.runtime else None,
         notebook=session.notebook,
         cluster=cluster,
@@ -269,15 +277,22 @@ def prepare(
     )
 
 
-def _notes(job: JobInfo, attachment: Attachment, earlier_at: float | None) -> tuple[str, ...]:
+def _notes(job: Job, attachment: Attachment, earlier_at: float | None) -> tuple[str, ...]:
     notes = []
-    if attachment.agent_id and attachment.agent_id != job.agent_id:
+    if attachment.agent_id and attachment.agent_id != job.info.agent_id:
         notes.append(new_agent(attachment.name))
     if earlier_at is not None:
         at = time.strftime("%H:%M:%S", time.localtime(earlier_at))
         notes.append(
             f"the same cell was sent at {at} and its answer was lost: this is that job, which runs once "
             "(--no-check sends the cell again)"
+        )
+    if job.was_there:
+        notes.append(f"nothing was run: {told_same(job)}. To run it anew: --no-once in place of --once")
+    elif job.info.same_as is not None:
+        notes.append(
+            f"{job.cluster}/{job.info.same_as} does the same and has not ended; with --once this cell shows that one in "
+            "place of running again"
         )
     return tuple(notes)
 

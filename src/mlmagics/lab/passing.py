@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from jupyter_server.auth.decorator import authorized
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
 
-from cluster_agent.client import Hook, Reply
+from cluster_agent.client import Hook
+from cluster_agent.protocol import BYTES, JSON, NDJSON
 from mlmagics.cluster.session import told
 from mlmagics.errors import BadValue, UserError
 from mlmagics.lab.handling import Handler
 
-_JSON, _NDJSON, _BYTES = "application/json", "application/x-ndjson", "application/octet-stream"
+if TYPE_CHECKING:
+    from cluster_agent.client import Reply
+
 #: A reader who takes nothing for so long is let go; it may come back.
 _STALLED_S = 120.0
 #: Headers of an agent's answer that are told; all others are its own business.
@@ -40,15 +43,15 @@ class Kind(NamedTuple):
 
 #: By the first word behind the job's number; the empty one is the job itself.
 KINDS = {
-    "": Kind(_JSON, _JSON),
-    "events": Kind(_NDJSON, _NDJSON, query=("after", "tail", "follow")),
-    "output": Kind(_BYTES, _BYTES, ranges=True),
-    "blobs": Kind(_BYTES, _BYTES, ranges=True),
-    "files": Kind(_BYTES, _BYTES, ranges=True),
-    "results": Kind(f"{_JSON}, {_BYTES}", _BYTES, ranges=True),
+    "": Kind(JSON, JSON),
+    "events": Kind(NDJSON, NDJSON, query=("after", "tail", "follow")),
+    "output": Kind(BYTES, BYTES, ranges=True),
+    "blobs": Kind(BYTES, BYTES, ranges=True),
+    "files": Kind(BYTES, BYTES, ranges=True),
+    "results": Kind(f"{JSON}, {BYTES}", BYTES, ranges=True),
 }
 #: These are lists where nothing follows the word.
-_LISTS = Kind(_JSON, _JSON)
+_LISTS = Kind(JSON, JSON)
 
 
 class Passing(Handler):

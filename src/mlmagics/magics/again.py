@@ -47,7 +47,7 @@ def resubmit(shell: Any, line: str) -> None:
     old = find(found.job)
     with sending():
         job, options = sent_again(old, found, options)
-    show(watched_in(shell), job, options, wait_s, repeats=old.ref)
+    show(watched_in(shell), job, options, wait_s, brings=job.info.fetch, repeats=old.ref)
 
 
 def sent_again(old: Job, found: argparse.Namespace, options: CellOptions) -> tuple[Job, CellOptions]:

@@ -23,17 +23,18 @@ def add_parser(magic: str = "%attachments add") -> LineParser:
     """The options of ``%attachments add``."""
     parser = LineParser(
         magic,
-        "Make a cluster known, as the magic %%NAME, by an invite (URL#CODE), or by its agent's address: then "
-        "you are asked for your token, unless --token-file or --token-env says where it is.",
+        "Make a cluster known, as the magic %%NAME, by an invite (URL#CODE), by your account there (ssh://), or by its "
+        "agent's address: then you are asked for your token, unless --token-file or --token-env says where it is.",
         examples=(
             f"{magic} gpu-box https://gpu-box:8900#CODE",
+            f"{magic} gpu-box ssh://ada@gpu-box",
             f"{magic} gpu-box https://gpu-box:8900 --ca cert.pem",
             f"{magic} gpu-box https://gpu-box:8900 --token-env GPU_BOX_TOKEN",
         ),
     )
     add = parser.add_argument
     add("name", metavar="NAME", help="what to call it: a-z 0-9 . _ -")
-    add("url", metavar="URL", help="an invite, or its agent's address, https://HOST:PORT")
+    add("url", metavar="URL", help="an invite, ssh://USER@HOST, or its agent's address, https://HOST:PORT")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--token-file", metavar="FILE", help="file that holds your token")
     how.add_argument("--token-env", metavar="VARIABLE", help="variable that holds your token")

@@ -23,9 +23,10 @@ class Awaited:
     A thread waits for the job's end and takes the values; whoever runs cells puts them into the namespace.
     """
 
-    def __init__(self, job: Job, names: list[str]) -> None:
+    def __init__(self, job: Job, names: list[str], *, trust: bool = False) -> None:
         self.job = job
         self.names = names
+        self._trust = trust
         #: why nothing is known at present; None while there is contact
         self.trouble: str | None = None
         #: by name, once all that will come is here
@@ -93,7 +94,7 @@ class Awaited:
                 self.missing[name] = not_kept(entry, ref)
             else:
                 try:
-                    self.values[name] = self.job.value_of(entry)
+                    self.values[name] = self.job.value_of(entry, trust=self._trust)
                 except UserError as error:
                     self.missing[name] = error.message
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cluster_agent.protocol import ACTIVE, State
-from cluster_agent.protocol import Job as JobInfo
 from cluster_agent.units import format_duration, format_size
 from mlmagics.display.card import charts_bundle
 from mlmagics.display.live import EndLines, LiveCard
@@ -23,6 +23,7 @@ from mlmagics.job.handle import Job
 from mlmagics.job.plans import plan_line, plan_table
 from mlmagics.job.submitting import prepare, sending
 from mlmagics.magics.config import defaults_of
+from mlmagics.magics.logs import is_foreign
 from mlmagics.magics.options import CellOptions, cell_options
 from mlmagics.magics.pending import Pending
 from mlmagics.magics.words import joined
@@ -85,13 +86,21 @@ def run_cell(shell: Any, watched: Watched, cluster: str, line: str, cell: str) -
                 say(f"Note: {remark}")
             return
         job = prepared.send()
-    show(watched, job, options, wait_s)
+    show(watched, job, options, wait_s, brings=prepared.request.fetch)
 
 
-def show(watched: Watched, job: Job, options: CellOptions, wait_s: float, *, repeats: str = "") -> None:
+def show(
+    watched: Watched,
+    job: Job,
+    options: CellOptions,
+    wait_s: float,
+    *,
+    brings: Sequence[str],
+    repeats: str = "",
+) -> None:
     """Show ``job``, submitted just now by the cell that runs, and wait for it up to ``wait_s``.
 
-    ``repeats`` names the job whose cell it runs again.
+    ``brings`` are its variables that come here, and ``repeats`` names the job whose cell it runs again.
 
     Raises
     ------
@@ -101,19 +110,24 @@ def show(watched: Watched, job: Job, options: CellOptions, wait_s: float, *, rep
     shell = watched.shell
     if options.as_var is not None:
         shell.user_ns[options.as_var] = job
-    watched.pending.expect(job, job.info.fetch)
+    watched.pending.expect(job, brings, trust=options.trust)
     place = place_of(shell)
-    canvas = Canvas(shell, place, job.blob, foreign=False)
+    canvas = Canvas(shell, place, job.blob, foreign=job.was_there and is_foreign(job))
     with stoppable(job.ref):
-        # a submit is an entry in the queue, however soon its turn comes; programs may parse this line
-        canvas.heading(f"Job {job.ref}: {'queued' if job.info.state in ACTIVE else job.word.lower()}")
+        canvas.heading(f"Job {job.ref}: {submitted_word(job)}")
         canvas.heading(f"History URL: {job.history_url}")
-        canvas.heading(resources_line(job.info, options))
+        canvas.heading(resources_line(job, options))
         if repeats:
             canvas.heading(f"Repeats {repeats}")
         for note in job.notes:
             canvas.line(f"Note: {note}")
         _Cell(shell, watched, job, canvas, place).show(wait_s)
+
+
+def submitted_word(job: Job) -> str:
+    """The word for a job behind its submit; programs may parse it."""
+    # a submit is an entry in the queue, however soon its turn comes
+    return "queued" if job.info.state in ACTIVE and not job.was_there else job.word.lower()
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,8 @@ class _Cell:
         if charts:
             self.canvas.own(charts)
         # what was asked for is told by those who bring it
-        for line in (files_line(view, self.job.ref), *results_lines(view, self.job.ref, self.job.info.fetch)):
+        brought = self.watched.pending.names_of(self.job)
+        for line in (files_line(view, self.job.ref), *results_lines(view, self.job.ref, brought)):
             if line:
                 self.canvas.line(line)
         if view.state is not State.SUCCEEDED:
@@ -189,8 +204,9 @@ def _card_done(card: LiveCard, seconds: float) -> bool:
     return False
 
 
-def resources_line(info: JobInfo, options: CellOptions) -> str:
+def resources_line(job: Job, options: CellOptions) -> str:
     """Resources and limits in force; the bracket names what the agent decided and how to decide it."""
+    info = job.info
     parts = [_counted(info.gpus, "GPU"), _counted(info.cpus, "CPU")]
     if info.memory_bytes:
         parts.append(format_size(info.memory_bytes))
@@ -200,7 +216,8 @@ def resources_line(info: JobInfo, options: CellOptions) -> str:
         parts.append(f"runtime {info.runtime}")
     if info.packages:
         parts.append(f"with {', '.join(info.packages)}")
-    return ", ".join(parts) + options.not_written()
+    # of a job that was there already somebody else may have decided
+    return ", ".join(parts) + ("" if job.was_there else options.not_written())
 
 
 def _it(names: list[str]) -> str:

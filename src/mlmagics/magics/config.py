@@ -12,7 +12,7 @@ from mlmagics.cluster.preferences import Preferences
 from mlmagics.cluster.session import current
 from mlmagics.display.tables import Table
 from mlmagics.magics.defaults import AGENT, over, with_origins, without
-from mlmagics.magics.options import CELL_IS_SEEN, add_lasting_options, chosen
+from mlmagics.magics.options import CELL_IS_SEEN, add_lasting_options, add_once_options, chosen
 from mlmagics.magics.words import HelpAskedFor, LineParser, WrongUse
 
 
@@ -32,6 +32,7 @@ def config_parser(magic: str) -> LineParser:
         ),
     )
     add_lasting_options(parser)
+    add_once_options(parser)
     parser.add_argument("--reset", nargs="*", metavar="OPTION", help="forget these, or all of them")
     return parser
 

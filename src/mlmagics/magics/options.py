@@ -14,16 +14,10 @@ from cluster_agent.units import parse_duration, parse_size
 from mlmagics.job.asked import FROM_NOTEBOOK, Asked
 from mlmagics.job.variables import variable_name
 from mlmagics.magics.defaults import inherited
+from mlmagics.magics.given_variables import variable
 from mlmagics.magics.words import LineParser, WrongUse, words
 from mlmagics.sending.notebook import AUTO
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_NAME = re.compile(
-    r"token|secret|passw(or)?d|api_?key|credential|private_?key|access_?key", re.IGNORECASE
-)
-_SECRET_VALUE = re.compile(
-    r"(hf_|ghp_|gho_|github_pat_|glpat-|sk-|xox[abp]-|AKIA|eyJ)[\w.-]{12,}|-----BEGIN .*"
-)
 #: Why no secret belongs into a cell.
 CELL_IS_SEEN = "a cell is saved with the notebook"
 
@@ -48,12 +42,16 @@ class CellOptions:
     as_var: str | None = None
     #: names of the variables that come back; None when not said
     fetch: tuple[str, ...] | None = None
+    #: whether results that only a pickle holds are read, which runs what is in them
+    trust: bool = False
     #: names of the variables that travel, or ``auto`` alone; None when not said
     send: tuple[str, ...] | str | None = None
     #: constants for the job; :data:`FROM_NOTEBOOK` stands for the value that the notebook has
     params: dict[str, object] = field(default_factory=dict)
     #: whether nothing is sent, only told what would be
     dry_run: bool = False
+    #: whether an equal job that has succeeded, or has not ended, is shown in place of a new one
+    once: bool = False
     #: whether the cell is looked at before it is sent
     check: bool = True
     #: how long to wait for the end: seconds, ``inf``, 0 for not at all, None when not said
@@ -79,6 +77,7 @@ class CellOptions:
             fetch=self.fetch or (),
             send=self.send or (),
             params=self.params,
+            once=self.once,
         )
 
     def defaulted(self) -> list[str]:
@@ -118,7 +117,10 @@ def cell_options(
     WrongUse, HelpAskedFor
         See :meth:`LineParser.read`.
     """
-    return options_of(cell_parser(magic), words(line), environ, CELL_IS_SEEN, defaults)
+    found = options_of(cell_parser(magic), words(line), environ, CELL_IS_SEEN, defaults)
+    if found.trust and not found.fetch:
+        raise WrongUse(f"{magic}: --trust is for what --fetch brings, which names nothing here")
+    return found
 
 
 def options_of(
@@ -153,11 +155,13 @@ def chosen(found: argparse.Namespace, environ: Mapping[str, str], seen: str) -> 
         priority=found.priority or "normal",
         packages=tuple(found.packages),
         runtime=found.runtime,
-        env=dict(_variable(text, environ, seen) for text in found.env),
+        env=dict(variable(text, environ, seen) for text in found.env),
         as_var=getattr(found, "as_var", None),
         fetch=_fetched(getattr(found, "fetch", None), getattr(found, "as_var", None)),
+        trust=getattr(found, "trust", False),
         send=_sent(getattr(found, "send", None)),
         params=dict(_param(text) for text in getattr(found, "param", [])),
+        once=getattr(found, "once", False),
         dry_run=getattr(found, "dry_run", False),
         check=not getattr(found, "no_check", False),
         wait_s=0.0 if found.no_wait else found.wait,
@@ -179,6 +183,7 @@ def cell_parser(magic: str) -> LineParser:
         ),
     )
     add_job_options(parser)
+    add_once_options(parser)
     add_result_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="send nothing; tell what would be sent")
     return parser
@@ -189,7 +194,7 @@ def add_job_options(parser: LineParser) -> None:
     parser.add_argument("--name", type=_title, metavar="TEXT", help="what to call the job in lists")
     add_lasting_options(parser)
     parser.add_argument("--param", action="append", default=[], metavar="NAME[=VALUE]",
-                        help="a constant for the job; without a value as it is here (repeatable)")  # fmt: skip
+                        help="a constant; without a value as it is here (repeatable)")  # fmt: skip
     parser.add_argument("--no-check", action="store_true", help="send the cell without looking at it first")
 
 
@@ -212,6 +217,14 @@ def add_lasting_options(parser: LineParser) -> None:
     how_long.add_argument("-w", "--wait", nargs="?", type=duration, const=float("inf"), metavar="D",
                           help="show the output live until the job's end, or for D")  # fmt: skip
     how_long.add_argument("--no-wait", action="store_true", help="come back at once")
+
+
+def add_once_options(parser: LineParser) -> None:
+    """Give ``parser`` the options that decide whether what was done is done again."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--once", action="store_true",
+                        help="show an equal job that succeeded, or goes on, instead")  # fmt: skip
+    either.add_argument("--no-once", action="store_true", help="run it in any case")
 
 
 def _count(what: str, lowest: int) -> Callable[[str], int]:
@@ -250,9 +263,14 @@ def add_result_options(parser: LineParser) -> None:
     """Give ``parser`` the options that name variables of the notebook."""
     add = parser.add_argument
     add("-i", "--send", type=_names, action="extend", metavar="NAME[,NAME]",
-        help="what the cell needs from here; auto for all that it uses")  # fmt: skip
+        help="what it needs from here; auto for all that it uses")  # fmt: skip
     add("-o", "--fetch", type=_names, action="extend", metavar="NAME[,NAME]",
         help="variables to bring back; cells that use them wait")  # fmt: skip
+    add(
+        "--trust",
+        action="store_true",
+        help="bring pickles too: reading one runs what is in it",
+    )
     add("--as", dest="as_var", type=_identifier, metavar="VAR", help="bind the job to this variable")
 
 
@@ -292,30 +310,3 @@ def _identifier(text: str) -> str:
     if name is None:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be the name of a variable")
     return name
-
-
-def _looks_secret(key: str, value: str) -> bool:
-    if _SECRET_NAME.search(key) or _SECRET_VALUE.fullmatch(value):
-        return True
-    from mlmagics.secrets import scan_text
-
-    return any(found.sure for found in scan_text(f'{key} = "{value}"'))
-
-
-def _variable(text: str, environ: Mapping[str, str], seen: str) -> tuple[str, str]:
-    key, given, value = text.partition("=")
-    if not _VARIABLE.fullmatch(key):
-        raise WrongUse(f"--env: {key!r} cannot be the name of a variable: write --env KEY or --env KEY=VALUE")
-    if not given:
-        if key not in environ:
-            raise WrongUse(
-                f"--env {key}: there is no variable {key} here: set it, or write --env {key}=VALUE"
-            )
-        return key, environ[key]
-    # A notebook is shared and versioned; what is written in a cell is no secret any more.
-    if value and _looks_secret(key, value):
-        raise WrongUse(
-            f"--env {key}=...: this looks like a secret, and {seen}: set {key} in the environment here and write "
-            f"--env {key}"
-        )
-    return key, value

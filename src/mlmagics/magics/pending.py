@@ -79,10 +79,13 @@ class Pending:
                 self._give_back(name)
             self._drop(name)
 
-    def expect(self, job: Job, names: Iterable[str]) -> None:
-        """Make ``names`` pending: ``job``, which was just submitted, makes them."""
+    def expect(self, job: Job, names: Iterable[str], *, trust: bool = False) -> None:
+        """Make ``names`` pending: ``job``, which was just submitted, makes them.
+
+        With ``trust`` also what only a pickle holds, though reading it runs what is in it.
+        """
         names = [*names]
-        awaited = Awaited(job, names)
+        awaited = Awaited(job, names, trust=trust)
         for name in names:
             former = self._shell.user_ns.get(name, _NOTHING)
             if name in self._names:

@@ -30,6 +30,9 @@ _INFO_S = 60.0
 #: how many files of the project are asked for
 _FILES = 5
 
+#: what is told once in a kernel
+_ONCE = frozenset({"module_version", "value_skew", "agent_version"})
+
 _infos: weakref.WeakKeyDictionary[AgentClient, tuple[float, Info]] = weakref.WeakKeyDictionary()
 _told: weakref.WeakKeyDictionary[Session, set[str]] = weakref.WeakKeyDictionary()
 
@@ -64,7 +67,7 @@ def look_at(
         *check(request.source, sent={*names, *request.params}, here=at_hand, target=asking.target()),
     ]
     refuse(found, attachment.name)
-    return remarks(_new(session, attachment.name, found))
+    return remarks(new_ones(session, attachment.name, found))
 
 
 def _is_local(luggage: Luggage) -> Callable[[str], bool]:
@@ -132,14 +135,10 @@ class _Asking:
         if self._silent:
             return None
         try:
-            client = self._session.client(self._cluster)
-            known = _infos.get(client)
-            if known is None or time.monotonic() - known[0] > most_s:
-                known = _infos[client] = time.monotonic(), client.info()
+            return known_info(self._session.client(self._cluster), most_s)
         except (AgentError, UserError):
             self._silent = True  # whoever submits will be told
             return None
-        return known[1]
 
     def _project_has(self, path: str) -> bool | None:
         self._files += 1
@@ -155,14 +154,28 @@ class _Asking:
         return True
 
 
-def _new(session: Session, cluster: str, found: list[Finding]) -> list[Finding]:
+def known_info(client: AgentClient, most_s: float = _INFO_S) -> Info:
+    """What an agent has told of itself at most ``most_s`` ago; asked now where that is longer.
+
+    Raises
+    ------
+    AgentError
+        When it does not answer.
+    """
+    known = _infos.get(client)
+    if known is None or time.monotonic() - known[0] > most_s:
+        known = _infos[client] = time.monotonic(), client.info()
+    return known[1]
+
+
+def new_ones(session: Session, cluster: str, found: list[Finding]) -> list[Finding]:
     """``found`` without what this kernel was told before and cannot change from cell to cell."""
     told = _told.setdefault(session, set())
     new = []
     for finding in found:
-        key = f"{cluster} {finding.name}"
-        if finding.code != "module_version" or key not in told:
+        key = f"{cluster} {finding.code} {finding.name}"
+        if finding.code not in _ONCE or key not in told:
             new.append(finding)
-        if finding.code == "module_version":
+        if finding.code in _ONCE:
             told.add(key)
     return new

@@ -22,6 +22,8 @@ Code = Literal[
     "past_output",
     "python_too_old",
     "never_there",
+    "value_skew",
+    "agent_version",
     "secret",
 ]
 

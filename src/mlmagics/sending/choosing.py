@@ -212,13 +212,27 @@ def constant(value: Any) -> str | None:
     """The literal that stands for ``value``; None when it has none, or a long one."""
     if not _is_plain(value, 0):
         return None
-    text = repr(value)
+    text = _literal(value)
     if len(text) > _MAX_CONSTANT:
         return None
     try:
-        return text if repr(ast.literal_eval(text)) == text else None
+        return text if _literal(ast.literal_eval(text)) == text else None
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
+
+
+def _literal(value: Any) -> str:
+    """As ``repr``, but the same for equal sets in every process."""
+    kind = type(value)
+    if kind is set and value:
+        return f"{{{', '.join(sorted(map(_literal, value)))}}}"
+    if kind is dict:
+        return f"{{{', '.join(f'{_literal(key)}: {_literal(part)}' for key, part in value.items())}}}"
+    if kind is list:
+        return f"[{', '.join(map(_literal, value))}]"
+    if kind is tuple:
+        return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"
+    return repr(value)
 
 
 def _is_plain(value: Any, depth: int) -> bool:

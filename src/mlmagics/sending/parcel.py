@@ -21,11 +21,6 @@ class Parcel:
     #: by SHA-256
     blobs: dict[str, Packed] = field(default_factory=dict)
 
-    @property
-    def modules(self) -> set[str]:
-        """The packages that the job must have to load the values."""
-        return {module.partition(".")[0] for blob in self.blobs.values() for module in blob.modules}
-
     def rows(self) -> Iterator[tuple[str, str, str, int]]:
         """Of each part: its name, how it travels, where it comes from, its bytes."""
         for source in self.inputs.sources:

@@ -5,11 +5,12 @@ A function or class that travels as source is not pickled but named, so that the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -27,6 +28,9 @@ _MAX_TRIES = 500
 _MAX_DEPTH = 20
 
 
+_PLAIN = (type(None), type(Ellipsis), type(NotImplemented))
+
+
 class CannotTravel(BadValue):
     """A value cannot be pickled."""
 
@@ -39,11 +43,13 @@ class Packed:
 
     name: str
     kind: str
-    pieces: tuple[Any, ...]
+    pieces: Iterable[Any]
     size: int
     sha256: str
     #: modules that its classes and functions come from
     modules: frozenset[str] = frozenset()
+    #: whether it holds code of the notebook, which only the same Python can load
+    has_code: bool = False
 
 
 def packed(name: str, value: Any, luggage: Luggage) -> Packed:
@@ -62,16 +68,17 @@ def packed(name: str, value: Any, luggage: Luggage) -> Packed:
     luggage.needed_by[name] = pickler.definitions
     luggage.add_modules(pickler.modules)
     parts = tuple(pieces(about(cloudpickle), data, buffers))
-    return whole(name, type(value).__name__[:200], parts, frozenset(pickler.modules))
+    plain = whole(name, type(value).__name__[:200], parts)
+    return dataclasses.replace(plain, modules=frozenset(pickler.modules), has_code=pickler.has_code)
 
 
-def whole(name: str, kind: str, parts: tuple[Any, ...], modules: frozenset[str] = frozenset()) -> Packed:
+def whole(name: str, kind: str, parts: tuple[Any, ...]) -> Packed:
     """The bytes ``parts`` under their hash."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     size = sum(memoryview(part).nbytes for part in parts)
-    return Packed(name=name, kind=kind, pieces=parts, size=size, sha256=digest.hexdigest(), modules=modules)
+    return Packed(name=name, kind=kind, pieces=parts, size=size, sha256=digest.hexdigest())
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
@@ -92,6 +99,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
         #: names of definitions that it refers to
         self.definitions: set[str] = set()
         self.modules: set[str] = set()
+        self.has_code = False
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, type | FunctionType):
@@ -100,7 +108,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no
                 self.modules.add(module)
             elif self._is_defined(obj):
                 return obj.__qualname__
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        if reduced is not NotImplemented and isinstance(obj, type | FunctionType):
+            # the types of singletons are reduced as well, and hold none
+            self.has_code |= not any(obj is kind for kind in _PLAIN)
+        return reduced
 
     def _is_defined(self, obj: Any) -> bool:
         """Whether the job has ``obj`` by its name, as the notebook has."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster_agent import protocol
 from cluster_agent.protocol import MAX_BODY_BYTES
-from cluster_agent.server import environments, events, files, jobs, results
+from cluster_agent.server import blobs, environments, events, files, jobs, results
 from cluster_agent.server.call import SMALL, Route
 
 ROUTES: list[Route] = [
@@ -111,6 +111,14 @@ ROUTES: list[Route] = [
         view=True,
         gives=protocol.BYTES,
         summary="Display data that was too large for an event",
+    ),
+    Route(
+        method="GET",
+        path="/v1/jobs/{job_id}/inputs/{sha256}",
+        call=blobs.read_input,
+        role="viewer",
+        gives=protocol.BYTES,
+        summary="A value or module that travelled with the job",
     ),
     Route(
         method="GET",
