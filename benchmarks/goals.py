@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from benchmarks.figures import Figure, Goal
 
+_START = (
+    "Of a cold start 4 ms pass until the job is accepted (HTTP, its folder and record synced), 3 until its supervisor has the"
+    " order, 6 until that has launched an interpreter, and 15 until the kit is there and the cell prints: 13 ms of processor"
+    " time where a bare interpreter takes 10."
+)
+_WARM_START = (
+    "What is left is the way: two requests over HTTP, a folder and a record synced, the hand-over to a supervisor. Each takes"
+    " between a half and 2 ms."
+)
+_BATCH = (
+    "A job is a record in three commits, a supervisor of its own and an interpreter with the kit: three times the processor"
+    " time of a bare process (agent 11, supervisor 11, interpreter 28, client 4 of 55 ms, where a bare one takes 16). Only"
+    " interpreters that are forked would save much of it, and they share their hash seed."
+)
+_HASH = (
+    "The value is hashed on both sides (SHA-256, about 1 GB/s), here before it is sent: its name is its hash."
+)
+
 #: by row, and by what the figure's name holds; the first that fits counts
 _GOALS: tuple[tuple[str, str, Goal], ...] = (
-    ("P1", "", Goal(text="ratio at most 0.6", limit=0.6, obstacle="")),
-    ("P1c", "", Goal(text="ratio at most 1.5", limit=1.5, obstacle="")),
+    ("P1", "", Goal(text="ratio at most 0.6", limit=0.6, obstacle=_WARM_START)),
+    ("P1c", "", Goal(text="ratio at most 1.5", limit=1.5, obstacle=_START)),
     ("P2", "", Goal(text="ratio at most 0.02", limit=0.02, obstacle="")),
     ("P3", "", Goal(text="ratio at least 0.65, none lost", limit=0.65, at_least=True, obstacle="")),
     ("P4", ", flushed, p50", Goal(text="1 ms", limit=1, of_value=True, obstacle="")),
     ("P4", ", flushed, p99", Goal(text="5 ms", limit=5, of_value=True, obstacle="")),
     ("P4", "not flushed, p50", Goal(text="5 ms", limit=5, of_value=True, obstacle="")),
     ("P4", "adaptive flush", Goal(text="ratio at least 0.6", limit=0.6, at_least=True, obstacle="")),
-    ("P5", "", Goal(text="ratio at most 1.3", limit=1.3, obstacle="")),
-    ("P6", "there, HTTP", Goal(text="0.7 GB/s", limit=0.7, of_value=True, at_least=True, obstacle="")),
+    ("P5", "", Goal(text="ratio at most 1.3", limit=1.3, obstacle=_BATCH)),
+    ("P6", "there, HTTP", Goal(text="0.7 GB/s", limit=0.7, of_value=True, at_least=True, obstacle=_HASH)),
     ("P6", "back, HTTP", Goal(text="1.2 GB/s", limit=1.2, of_value=True, at_least=True, obstacle="")),
-    ("P6", "same machine", Goal(text="speed of a file", limit=1, at_least=True, obstacle="")),
+    ("P6", "same machine", Goal(text="speed of a file", limit=1, at_least=True, obstacle=_HASH)),
     ("P7", "", Goal(text="ratio at most 1.02", limit=1.02, obstacle="")),
     ("P8", "ready", Goal(text="1 s", limit=1, of_value=True, obstacle="")),
     ("P8", "agent's memory", Goal(text="60 MB", limit=60, of_value=True, obstacle="")),

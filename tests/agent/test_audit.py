@@ -48,7 +48,18 @@ def test_acts_are_told_with_who_where_and_what(agent):
     agent_command(agent.home, "invite", me)
     told = acts(agent)
     assert [line["act"] for line in told] == [
-        *("start", "submit", "submit", "extend", "cancel", "write-file", "delete-file", "drain", "resume", "gc"),
+        *(
+            "start",
+            "submit",
+            "submit",
+            "extend",
+            "cancel",
+            "write-file",
+            "delete-file",
+            "drain",
+            "resume",
+            "gc",
+        ),
         *("create-token", "rotate-token", "revoke-token", "invite"),
     ]
     assert all(line["user"] == me and line["outcome"] == "ok" and line["at"] > 1.7e9 for line in told)

@@ -11,11 +11,12 @@ import ipaddress
 import logging
 import re
 import sys
+import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from cluster_agent.errors import (
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 #: A token that ends while a request lasts ends that too, within this time.
 _LOOK_AGAIN_S = 15.0
+#: Connections that end with a refusal: what was sent behind it may be read before that is done.
+_ENDING: weakref.WeakSet[IOStream] = weakref.WeakSet()
 #: Characters of an error, and of the name of the field that it is about.
 _MOST_TOLD, _MOST_FIELD = 4000, 100
 
@@ -87,6 +90,8 @@ class Endpoint(RequestHandler):
     async def _pass_gate(self) -> None:
         """Check everything that the table declares."""
         self._agent.touch()
+        if self.request.connection.stream in _ENDING:  # type: ignore[union-attr]
+            raise BadRequest("the request before this one was refused, and its connection ends")
         self._check_host()
         route = self._routes.get(self.request.method or "")
         caller = self._caller = await self._identify(route)
@@ -233,6 +238,7 @@ class Endpoint(RequestHandler):
         if self._has_body() or not self._came_in:
             # tornado ends a connection whose request was answered before it was read; who sent it is told
             self.set_header("Connection", "close")
+            _ENDING.add(self.request.connection.stream)  # type: ignore[union-attr]
         # it quotes what the caller sent, and ends in terminals and logs
         message, field = (
             harmless(error.message, _MOST_TOLD),
@@ -316,7 +322,9 @@ class Endpoint(RequestHandler):
     def _check_body(self, route: Route) -> None:
         length = self.request.headers.get("Content-Length", "0")
         if not re.fullmatch(r"[0-9]{1,18}", length):
-            raise BadRequest(f"Content-Length: {length[:40]!r} is not a number of bytes", field="Content-Length")
+            raise BadRequest(
+                f"Content-Length: {length[:40]!r} is not a number of bytes", field="Content-Length"
+            )
         if int(length) > route.max_body:
             raise TooLarge(
                 f"the body has {length} bytes; {route.method} {route.path} takes {route.max_body} at most"

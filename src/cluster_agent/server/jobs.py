@@ -88,7 +88,9 @@ async def submit(call: Call) -> Reply:
     """Take a job in: 201 for a new one, 200 for the one that this key made before, or that does the same."""
     body = call.json(Submit)
     if call.agent.isolation.people is not None:
-        await asyncio.to_thread(call.agent.isolation.ids, call.caller.user)  # whom no job can run as is told now
+        await asyncio.to_thread(
+            call.agent.isolation.ids, call.caller.user
+        )  # whom no job can run as is told now
     key = call.headers.get("Idempotency-Key")
     taken = await call.agent.intake.submit(body, user=call.caller.user, role=call.caller.role, key=key)
     job = msgspec.structs.replace(told(call, taken.record), same_as=taken.same_as)
