@@ -11,6 +11,7 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from supervised import Supervised, clean_processes, lives, make_order, until
 
@@ -241,7 +242,9 @@ def test_an_interpreter_that_died_while_it_waited_costs_nothing_but_time(box, tm
             _, running = await run(local, "pass")
             await running.wait()
             await held(local)
-            for pid in marked(MARK, "0" * 16):
+            # of this executor, and not of what other tests have started
+            ours = {child.pid for child in psutil.Process().children(recursive=True)}
+            for pid in ours & set(marked(MARK, "0" * 16)):
                 if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(sys.executable):
                     os.kill(pid, signal.SIGKILL)
                     until(lambda pid=pid: not lives(pid))
