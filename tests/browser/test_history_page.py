@@ -465,6 +465,7 @@ def test_a_long_log_begins_near_its_end_and_can_be_read_from_its_start(
     page.get_by_role("button", name="Read from the start").click()
     expect(page.locator("#paused")).to_be_visible()
     expect(page.locator("#log > .line").first).to_have_text("row 0")
+    expect(page.locator("#log > .line")).to_have_count(5000)
     assert lines(page) == [f"row {row}" for row in range(5000)]
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("#log > .line").last).to_have_text("row 9999")

@@ -179,6 +179,8 @@ class Spares:
 
     async def _dismiss(self, spares: list[Spare]) -> None:
         for spare in spares:
+            spare.channel.close()  # now: waiting for the first may be ended before the last has its turn
+        for spare in spares:
             await asyncio.to_thread(spare.dismiss)
 
 
