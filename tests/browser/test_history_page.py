@@ -453,7 +453,6 @@ def test_a_reader_who_scrolled_up_is_left_in_peace(agent: Any, page: Any, script
     expect(page.get_by_text("still following")).to_be_in_viewport(ratio=1)
 
 
-@pytest.mark.soak  # "Read from the start" is lost now and then when the log has only just been drawn: not understood yet
 def test_a_long_log_begins_near_its_end_and_can_be_read_from_its_start(
     agent: Any, page: Any, script: Any
 ) -> None:

@@ -20,6 +20,13 @@ const TAIL = 2000;
 const BEFORE = 40;
 const REFRESH_MS = 10_000;
 
+/** The reason, once there is one; an abort may have come while something else was waited for, and tells nobody later. */
+const aborted = (signal) =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason);
+    else signal.addEventListener("abort", () => resolve(signal.reason));
+  });
+
 export class Page {
   #agent;
   #jobId;
@@ -97,12 +104,13 @@ export class Page {
       this.#learner.reset();
       this.#forgetFigures();
       this.#summary.update(await this.#agent.persist(`jobs/${this.#jobId}`, () => this.#connected(false)));
+      if (signal.aborted) return signal.reason;
       return wish.hit ? {} : wish;
     }
     if (signal.aborted) return signal.reason;
     await this.#ended();
     this.#reveal(wish);
-    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(signal.reason)));
+    return aborted(signal);
   }
 
   async #begin({ start, hit }) {
@@ -155,7 +163,7 @@ export class Page {
         this.#view.mark();
         resolve();
       };
-      signal.addEventListener("abort", () => this.#resume?.());
+      aborted(signal).then(() => this.#resume?.());
     });
   }
 
