@@ -128,6 +128,20 @@ def test_another_version_hides_that_of_the_python(start, links):
     assert text_of(events) == "0.1\n"
 
 
+def test_a_package_comes_from_where_it_says(start, tmp_path):
+    wheel = make_wheel(tmp_path / "mine", "pear", "3.0", requires=["core"])
+    agent = start()
+    client = agent.client()
+    wanted = [f"pear @ {wheel.as_uri()}"]
+    job, events = run_cell(client, "import pear, core; print(pear.version, core.version)", packages=wanted)
+    assert text_of(events) == "3.0 1.5\n", text_of(events, "stderr")
+    core, pear = client.lock(job.job_id).splitlines()[1:]
+    assert core.startswith("core==1.5 --hash=sha256:")
+    assert pear.startswith(f"pear @ {wheel.as_uri()} --hash=sha256:")
+    again, _ = run_cell(client, "import pear", packages=wanted, lock=client.lock(job.job_id))
+    assert again.environment == job.environment
+
+
 def test_a_lock_repeats_exactly(start, links):
     agent = start()
     client = agent.client()

@@ -39,7 +39,10 @@ _KEY_LENGTH = 12
 _MAX_LINE = 20_000
 _HEAD = re.compile(r"# Python (?P<python>\S+); what lies below it: (?P<base>[0-9a-f]*)")
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
-_CHANGE = re.compile(r" \+ (?P<name>[^=\s]+)==(?P<version>\S+)(?: \(from (?P<url>\S+)\))?")
+#: A package that uv would install: with its version, or with where it comes from when that is no index.
+_CHANGE = re.compile(
+    r" \+ (?P<name>[^=\s]+)(?P<version>==\S+)?(?: @ (?P<url>\S+)| \(from (?P<origin>\S+)\))?"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,13 +135,8 @@ class _Pin:
     """One package as uv has chosen it."""
 
     name: str
-    version: str
-    #: where it comes from when that is no index
-    url: str | None
-
-    @property
-    def requirement(self) -> str:
-        return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
+    #: with its version, or with where it comes from when that is no index
+    requirement: str
 
 
 def resolve(
@@ -192,8 +190,16 @@ def _pins(mirror: Path, wanted: Path, uv: Uv, *, may_build: bool) -> list[_Pin]:
         if not may_build or not needs_build(str(error)):
             raise
         said = uv.run(*words)
-    changes = map(_CHANGE.fullmatch, said.splitlines())
-    return [_Pin(change["name"], change["version"], change["url"]) for change in changes if change]
+    return [_pin(line) for line in said.splitlines() if line.startswith(" + ")]
+
+
+def _pin(line: str) -> _Pin:
+    change = _CHANGE.fullmatch(line)
+    url = change and (change["url"] or change["origin"])
+    if change is None or not (url or change["version"]):
+        # without it the environment would lack a package, and nobody would know
+        raise UvFailed(f"uv tells of a package in a way that is not understood: {line.strip()!r}")
+    return _Pin(change["name"], f"{change['name']} @ {url}" if url else line[3:])
 
 
 def _mirror(base: Base, folder: Path, uv: Uv) -> Path:
