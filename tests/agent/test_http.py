@@ -12,7 +12,7 @@ from cluster_agent.errors import Unauthorized
 from cluster_agent.protocol import Submit
 from cluster_agent.server.openapi import describe
 from cluster_agent.server.routes import ROUTES, check_table
-from running import run_cell
+from running import run_cell, until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -38,6 +38,22 @@ def test_the_smallest_submit_and_the_names_that_programs_rely_on(http):
     listed = http.get("/v1/jobs").json()
     assert [entry["job_id"] for entry in listed["jobs"]] == [job["job_id"]]
     assert listed["next"] is None
+
+
+def test_what_is_there_has_an_end_though_the_log_grows_as_fast_as_it_is_read(agent, http):
+    client = agent.client()
+    job = client.submit(Submit(source="while True: print('x' * 90)"), "flood")
+    log = agent.home / "jobs" / str(job.job_id) / "events.ndjson"
+    until(lambda: log.exists() and log.stat().st_size > 1 << 20)
+    with http.stream("GET", f"/v1/jobs/{job.job_id}/events") as answer:
+        pieces = answer.iter_raw()
+        first = next(pieces)
+        asked = log.stat().st_size
+        until(lambda: log.stat().st_size > asked + (8 << 20))
+        text = b"".join([first, *pieces])
+    client.cancel(job.job_id)
+    assert 1 << 20 < len(text) <= asked
+    assert text.endswith(b"\n")
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,16 @@ async def events(call: Call) -> None:
 async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, follow: bool) -> None:
     loop = asyncio.get_running_loop()
     last_look = not follow
+    # what is there now: the end of a log that grows as fast as it is read would never come
+    stop = None if follow else reader.size()
     check = _Check(call)
     sent_at = 0.0
 
     def read() -> bytes:
-        return reader.read(offset, call.agent.reading.share(_CHUNK))
+        limit = call.agent.reading.share(_CHUNK)
+        if stop is not None:
+            limit = min(limit, stop - offset)
+        return reader.read(offset, limit) if limit > 0 else b""
 
     with call.agent.watcher.watch(reader.path.parent) as watch:
         while True:
