@@ -10,6 +10,7 @@
     ├── ClusterError         (the agent's)  what an agent answered, or that it does not answer
     ├── LocalAgentError      local_agent    the agent of one's own cannot be started or stopped
     ├── WaitTimeout          wait_timeout   the waiting is over, the job goes on
+    ├── Interrupted          interrupted    a person has stopped the waiting; what was begun goes on
     └── JobFailed            job_failed     a job ended in another way than with success
 
 The magics show these without a traceback of ours; a failed job brings the traceback of its own process.
@@ -88,6 +89,12 @@ class WaitTimeout(UserError):
     """The waiting is over; the job goes on."""
 
     code = "wait_timeout"
+
+
+class Interrupted(UserError):
+    """The waiting was interrupted; what was begun goes on."""
+
+    code = "interrupted"
 
 
 class JobFailed(UserError):

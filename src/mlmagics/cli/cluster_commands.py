@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from cluster_agent.units import format_duration
 from mlmagics.cli import enabling
-from mlmagics.cli.terminal import as_commands, out, out_json, out_table, tell
+from mlmagics.cli.lines import as_commands, out, out_json, out_table, tell
 from mlmagics.cluster import attaching, checking
 from mlmagics.cluster.overview import AttachmentRow
 from mlmagics.cluster.overview import attachments as attached

@@ -11,14 +11,14 @@ import msgspec
 from cluster_agent.protocol import ACTIVE, DONE, ResultEntry
 from cluster_agent.units import format_duration
 from mlmagics import api
-from mlmagics.cli.terminal import out, out_json, out_table, tell
+from mlmagics.cli.lines import out, out_json, out_table, tell
 from mlmagics.cluster.session import current
+from mlmagics.display.kept import kept_table, no_files, nothing_kept
 from mlmagics.display.live import ended_line
 from mlmagics.display.tables import jobs_table
 from mlmagics.job.download import copy_files, save_result
 from mlmagics.job.handle import Job
 from mlmagics.job.results import entry_of
-from mlmagics.magics.fetching import kept_table, no_files, nothing_kept
 from mlmagics.magics.listing import asked_for, jobs_parser, nothing
 from mlmagics.magics.options import duration
 from mlmagics.magics.words import LineParser

@@ -9,32 +9,30 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from cluster_agent import __version__
-from mlmagics.cli import cluster_commands, job_commands, run_commands
-from mlmagics.cli.terminal import tell
-from mlmagics.cluster.session import current
-from mlmagics.display.watch import StoppedWatching
-from mlmagics.errors import BadValue, UserError
-from mlmagics.job.submitting import SubmitInterrupted
+from mlmagics.cli.lines import tell
+from mlmagics.errors import BadValue, Interrupted, UserError
 from mlmagics.magics.words import HelpAskedFor, WrongUse, nearest
 
-_COMMANDS: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
-    "run": (run_commands.run, "run a file as a job and show its output"),
-    "logs": (run_commands.logs, "show a job's log and follow it"),
-    "jobs": (job_commands.jobs, "list your jobs on all clusters"),
-    "wait": (job_commands.wait, "wait for jobs to end"),
-    "cancel": (job_commands.cancel, "stop jobs"),
-    "extend": (job_commands.extend, "give a job more time"),
-    "resubmit": (run_commands.resubmit, "run the cell of a job again"),
-    "fetch": (job_commands.fetch, "list what a job has kept, or copy it here"),
-    "open": (job_commands.open_page, "open a job's page in a browser"),
-    "attachments": (cluster_commands.attachments, "list, add, remove, check clusters"),
-    "config": (cluster_commands.config, "set options that jobs need not be given"),
-    "local": (cluster_commands.local, "look after the agent of your own on this machine"),
-    "enable": (cluster_commands.enable, "load the magics in every new kernel"),
-    "disable": (cluster_commands.disable, "load them no more"),
+#: The module and the function of each command, imported when it is given: `--help` and a typing error need none.
+_COMMANDS = {
+    "run": ("run_commands", "run", "run a file as a job and show its output"),
+    "logs": ("run_commands", "logs", "show a job's log and follow it"),
+    "jobs": ("job_commands", "jobs", "list your jobs on all clusters"),
+    "wait": ("job_commands", "wait", "wait for jobs to end"),
+    "cancel": ("job_commands", "cancel", "stop jobs"),
+    "extend": ("job_commands", "extend", "give a job more time"),
+    "resubmit": ("run_commands", "resubmit", "run the cell of a job again"),
+    "fetch": ("job_commands", "fetch", "list what a job has kept, or copy it here"),
+    "open": ("job_commands", "open_page", "open a job's page in a browser"),
+    "attachments": ("cluster_commands", "attachments", "list, add, remove, check clusters"),
+    "config": ("cluster_commands", "config", "set options that jobs need not be given"),
+    "local": ("cluster_commands", "local", "look after the agent of your own on this machine"),
+    "enable": ("cluster_commands", "enable", "load the magics in every new kernel"),
+    "disable": ("cluster_commands", "disable", "load them no more"),
 }
 
 
@@ -62,11 +60,8 @@ def _status(given: list[str]) -> int:
     except HelpAskedFor as asked:
         print(asked.text.rstrip("\n"))
         return 0
-    except StoppedWatching as stopped:
+    except Interrupted as stopped:
         tell(f"\n{stopped.message}")
-        return 130
-    except SubmitInterrupted as stopped:
-        tell(f"\nmlmagics: {stopped.message}")
         return 130
     except UserError as error:
         tell(f"mlmagics: {error.message}")
@@ -74,8 +69,6 @@ def _status(given: list[str]) -> int:
     except KeyboardInterrupt:
         tell("mlmagics: interrupted; jobs go on")
         return 130
-    finally:
-        current().close()
 
 
 def _run(given: list[str]) -> int:
@@ -86,11 +79,18 @@ def _run(given: list[str]) -> int:
         return 0
     if given[0] not in _COMMANDS:
         raise WrongUse(f"{given[0]!r} is not a command{nearest(given[0], _COMMANDS)} (mlmagics --help)")
-    return _COMMANDS[given[0]][0](given[1:])
+    module, function, _ = _COMMANDS[given[0]]
+    command: Callable[[Sequence[str]], int] = getattr(import_module(f"mlmagics.cli.{module}"), function)
+    from mlmagics.cluster.session import current
+
+    try:
+        return command(given[1:])
+    finally:
+        current().close()
 
 
 def _help() -> str:
-    lines = "".join(f"  {name:<12} {does}\n" for name, (_, does) in _COMMANDS.items())
+    lines = "".join(f"  {name:<12} {does}\n" for name, (_, _, does) in _COMMANDS.items())
     return (
         f"usage: mlmagics COMMAND [options]\n\n{lines}\n"
         "Each takes --help. JOB is gpu-box/42, or a history URL; without one the last job.\n\n"

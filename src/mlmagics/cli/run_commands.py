@@ -14,7 +14,8 @@ from cluster_agent.protocol import ACTIVE, DONE, State
 from mlmagics import api
 from mlmagics.cli.cluster_commands import SEEN
 from mlmagics.cli.job_commands import open_in_browser
-from mlmagics.cli.terminal import follow, out, tell, tell_files, write_events
+from mlmagics.cli.lines import out, tell
+from mlmagics.cli.terminal import follow, tell_files, write_events
 from mlmagics.cluster.session import current
 from mlmagics.display.live import ended_line
 from mlmagics.display.watch import StoppedWatching

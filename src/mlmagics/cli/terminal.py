@@ -4,59 +4,22 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-import msgspec
-
 from cluster_agent.protocol import Event
 from cluster_agent.units import format_size
+from mlmagics.cli.lines import tell, write_error
 from mlmagics.display.escapes import Cleaner, one_line, plain, shown_text
 from mlmagics.display.holes import hole
-from mlmagics.display.tables import Table
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job, event_text
 
-_MAGIC = re.compile(r"(?<![%\w])%(?=(?:attachments|cancel|extend|fetch|jobs|logs|resubmit|wait)\b)")
-_CONFIG = re.compile(r"(?<![%\w])%([a-z][\w.-]*) config\b")
 _LOOK_S = 0.2
 #: Trouble shorter than this is not worth a line.
 _TROUBLE_S = 5.0
-
-
-def out(line: str) -> None:
-    """One line of a command's result on stdout."""
-    sys.stdout.write(f"{line}\n")
-
-
-def out_table(table: Table) -> None:
-    """A table on stdout; its remarks may name magics."""
-    out(as_commands(table.as_text()))
-
-
-def out_json(value: object) -> None:
-    """A command's result for programs."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
-
-
-def tell(line: str) -> None:
-    """One line of ours on stderr."""
-    _write_error(as_commands(line))
-
-
-def _write_error(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def as_commands(line: str) -> str:
-    """``line`` with the commands of this program in place of the magics that it names."""
-    line = _CONFIG.sub(r"mlmagics config \1", line)
-    return _MAGIC.sub("mlmagics ", line)
 
 
 def write_events(events: Iterable[Event], cleaners: dict[str, Cleaner] | None = None) -> dict[str, int]:
@@ -75,7 +38,7 @@ def write_events(events: Iterable[Event], cleaners: dict[str, Cleaner] | None = 
             sys.stdout.flush()
         elif event.type == "error":
             text = event_text(event)
-            _write_error((shown_text(text) if colours_wanted(sys.stderr) else plain(text)).rstrip("\n"))
+            write_error((shown_text(text) if colours_wanted(sys.stderr) else plain(text)).rstrip("\n"))
         elif (said := hole(event)) is not None:
             tell(f"... {said}")
         elif event.type == "dropped":

@@ -14,7 +14,7 @@ from mlmagics.display.drawing import Drawing
 from mlmagics.display.reading import Reader
 from mlmagics.display.view import View
 from mlmagics.display.writing import Canvas
-from mlmagics.errors import UserError
+from mlmagics.errors import Interrupted, UserError
 from mlmagics.job.feed import Feed
 from mlmagics.job.handle import Job
 
@@ -25,7 +25,7 @@ _TROUBLE_S = 5.0
 _QUIET_S = 2.0
 
 
-class StoppedWatching(UserError):
+class StoppedWatching(Interrupted):
     """The watching was interrupted; the job goes on."""
 
     code = "stopped_watching"

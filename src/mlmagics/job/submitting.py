@@ -23,7 +23,7 @@ from mlmagics.cluster.session import Session, current, told
 from mlmagics.cluster.store import Attachment
 from mlmagics.display.transfer import Transfer
 from mlmagics.environments.locks import check_needs, made_lock
-from mlmagics.errors import UserError
+from mlmagics.errors import Interrupted
 from mlmagics.job.asked import Asked
 from mlmagics.job.functions import source_of
 from mlmagics.job.handle import Job
@@ -36,7 +36,7 @@ from mlmagics.sending.parcel import Parcel, pack
 from mlmagics.sending.uploading import send_missing
 
 
-class SubmitInterrupted(UserError):
+class SubmitInterrupted(Interrupted):
     """The sending of a cell was interrupted; its job may exist."""
 
     code = "submit_interrupted"

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from cluster_agent.protocol import ACTIVE, FileEntry, ResultEntry
-from cluster_agent.units import format_size
-from mlmagics.display.tables import Table
+from cluster_agent.protocol import ACTIVE, ResultEntry
+from mlmagics.display.kept import kept_table, no_files, nothing_kept
 from mlmagics.display.writing import say, show_table
 from mlmagics.errors import UserError
 from mlmagics.job.download import copy_files
 from mlmagics.job.handle import Job
 from mlmagics.job.references import find
-from mlmagics.job.results import described, entry_of, needs_trust, not_kept
+from mlmagics.job.results import described, entry_of, not_kept
 from mlmagics.job.variables import variable_name
 from mlmagics.magics.cells import watched_in
 from mlmagics.magics.words import LineParser, WrongUse
@@ -123,32 +122,3 @@ def _list(shell: Any, job: Job) -> None:
         say(f"To have results here: %fetch {job.ref} {kept[0]}, or %fetch {job.ref} --all")
     if files:
         say(f"To copy the files here: %fetch {job.ref} --files")
-
-
-def kept_table(entries: Sequence[ResultEntry], files: Sequence[FileEntry]) -> Table:
-    """The results and files of a job; a result that was not kept has its reason in place of a size."""
-    rows = [
-        [entry.name, entry.kind, format_size(entry.size) if entry.size else "", f"not kept: {entry.reason}"]
-        if entry.reason is not None
-        else [
-            entry.name,
-            entry.kind,
-            format_size(entry.size),
-            "result" + ", with --trust" * needs_trust(entry),
-        ]
-        for entry in entries
-    ]
-    rows += [[file.path, "", format_size(file.size), "file"] for file in files]
-    return Table(["name", "type", "size", "note"], rows)
-
-
-def nothing_kept(job: Job) -> str:
-    """The line for a job that has no results."""
-    if job.info.state in ACTIVE and job.info.fetch:
-        return f"{job.ref} is {job.word}: results are there at its end"
-    return f"{job.ref} kept no results" + ("" if job.info.fetch else " (--fetch NAME asks for them)")
-
-
-def no_files(job: Job) -> str:
-    """The line for a job that has no files."""
-    return f"{job.ref} left no files in its working folder" + (" so far" if job.info.state in ACTIVE else "")
