@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +175,8 @@ def expected(config: Config, kit: Path) -> Kind:
 
 def python_version(config: Config) -> str:
     """Version of the Python that jobs use; a Python that cannot be started is told at once."""
+    if os.path.realpath(config.python) == os.path.realpath(sys.executable):
+        return ".".join(map(str, sys.version_info[:3]))
     code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
     command = [config.python, "-I", "-S", "-c", code]
     try:
