@@ -26,7 +26,9 @@ lab: $(VENV)/.lab sidebar
 sidebar: $(VENV)/.sidebar
 	@$(BIN)/python tools/sidebar.py
 
-test: lint unit front full
+test: $(VENV)/.test $(VENV)/.sidebar
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint unit front
+	@$(MAKE) --no-print-directory full
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check --no-cache .

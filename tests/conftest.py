@@ -8,7 +8,6 @@ chromium        a browser
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def start_agent(tmp_path: Path) -> Iterator[Callable[..., AgentProcess]]:
     started: list[AgentProcess] = []
 
-    def start(*flags: str, home: Path | None = None, python: str = sys.executable) -> AgentProcess:
-        agent = AgentProcess(home or tmp_path / f"agent-{len(started)}", flags, python)
+    def start(*flags: str, home: Path | None = None, **how: Any) -> AgentProcess:
+        agent = AgentProcess(home or tmp_path / f"agent-{len(started)}", flags, **how)
         started.append(agent)
         agent.start()
         return agent

@@ -16,6 +16,7 @@ import psutil
 
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import DONE, Event, Job, Submit
+from hosted import AGENT, Hosted
 
 T = TypeVar("T")
 
@@ -25,14 +26,16 @@ _INHERITED = {name for name in os.environ if name.startswith(("CLUSTER_AGENT_", 
 
 def until(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
     """The first true answer of ``ask``; fails when there is none in time."""
-    deadline = time.monotonic() + within_s
+    began = time.monotonic()
     while True:
         answer = ask()
         if answer:
             return answer
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > within_s:
             raise AssertionError(f"still {answer!r} after {within_s} s")
-        time.sleep(0.01)
+        # what takes long is asked less often: asking costs the others time
+        time.sleep(min(0.01 + waited / 20, 0.1))
 
 
 class NotReady(AssertionError):
@@ -42,16 +45,20 @@ class NotReady(AssertionError):
 class AgentProcess:
     """``cluster-agent serve`` on a free port with its home in ``home``."""
 
-    def __init__(self, home: Path, flags: Sequence[str] = (), python: str = sys.executable) -> None:
+    def __init__(
+        self, home: Path, flags: Sequence[str] = (), python: str = sys.executable, *, hosted: bool = True
+    ) -> None:
         self.home = home
         self.flags = tuple(flags)
         #: interpreter, and with it the code, that it runs with
         self.python = python
         self.stderr = home.parent / f"{home.name}.stderr"
+        #: whether it may begin with its imports done; then its command line is that of the host
+        self.hosted = hosted
         #: variables beside the inherited ones
         self.variables: dict[str, str] = {}
         self.url = ""
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | Hosted | None = None
         self._clients: list[AgentClient] = []
 
     @property
@@ -74,16 +81,20 @@ class AgentProcess:
 
     def start(self) -> None:
         """Serve; returns when the agent is ready."""
-        command = [self.python, "-m", "cluster_agent", "serve", "--home", str(self.home)]
+        arguments = ["serve", "--home", str(self.home)]
         if not any(flag.startswith("--port") for flag in self.flags):
-            command += ["--port", "0"]
+            arguments += ["--port", "0"]
+        arguments += self.flags
         env = {name: value for name, value in os.environ.items() if name not in _INHERITED}
-        env |= self.variables
-        log = self.stderr.open("ab")
-        with log:
-            self._process = subprocess.Popen(
-                [*command, *self.flags], stdout=subprocess.PIPE, stderr=log, text=True, env=env
-            )
+        with self.stderr.open("ab") as log:
+            if self._process or self.variables or self.python != sys.executable or not self.hosted:
+                command = [self.python, "-m", "cluster_agent", *arguments]
+                env |= self.variables
+                self._process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=log, text=True, env=env
+                )
+            else:
+                self._process = Hosted(AGENT, arguments, env, log.fileno())
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], 30)
         line = self._process.stdout.readline() if ready else ""

@@ -36,7 +36,7 @@ def examined(home, code=0, env=None):
 def test_a_box_that_serves_is_well(start_agent, tmp_path):
     home = tmp_path / "box"
     agent_command(home, "init")
-    agent = start_agent("--host", "127.0.0.1", home=home)
+    agent = start_agent("--host", "127.0.0.1", home=home, hosted=False)
     found = examined(home)
     assert not [finding for finding in found.values() if finding["level"] == "wrong"]
     assert found["address"]["said"] == f"{agent.url} is this agent"
@@ -124,7 +124,8 @@ def test_dates_and_names_of_the_certificate_are_read(start_agent, tmp_path, days
     home = tmp_path / "box"
     agent_command(home, "init")
     certificate(home, days, names)
-    start_agent("--host", "127.0.0.1", "--allowed-hosts", "localhost", home=home)
+    # what it was told on its command line is read from there
+    start_agent("--host", "127.0.0.1", "--allowed-hosts", "localhost", home=home, hosted=False)
     found = examined(home, code=1 if days < 0 else 0)
     assert check in found["certificate"]["said"]
     assert found["address"]["level"] == "ok"  # the agent's own certificate is there, whatever it says

@@ -30,9 +30,7 @@ def output_of(agent, job_id):
     return b"".join(agent.client().output(job_id, "stdout"))
 
 
-@pytest.mark.parametrize(
-    "kills", [20, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1200)])]
-)
+@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1200)])])
 def test_kills_of_the_agent_lose_no_byte(agent, tmp_path, kills):
     """The job writes the same bytes elsewhere; afterwards both are equal."""
     copy, stop = tmp_path / "copy", tmp_path / "stop"

@@ -181,7 +181,7 @@ def test_the_box_and_its_queue(running: RunningAgent, page: Any) -> None:
     rows = page.locator("#list tbody:not([hidden]) tr:not(.group)")
     expect(rows).to_have_count(2, timeout=PATIENCE_MS)
     expect(rows.nth(0)).to_contain_text("Running", timeout=PATIENCE_MS)
-    expect(rows.nth(1)).to_contain_text(re.compile(r"Queued.*place 1; needs .*starts by \d\d"))
+    expect(rows.nth(1)).to_contain_text(re.compile(r"Queued.*place 1; needs .*starts by .*\d\d:\d\d"))
     expect(page.locator("#counts")).to_contain_text("1 job running, 1 queued")
     expect(page.get_by_role("meter", name="CPUs in use")).to_have_attribute("aria-valuenow", str(cpus))
     running.ask("POST", f"jobs/{first['job_id']}/cancel", {"reason": ""})

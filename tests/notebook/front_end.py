@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import re
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.blocking import BlockingKernelClient
-from jupyter_client.manager import KernelManager
+from jupyter_client.connect import write_connection_file
+
+from hosted import KERNEL, Hosted
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -67,11 +70,18 @@ class FrontEnd:
         variables = {name: value for name, value in os.environ.items() if not _tells_of_a_front_end(name)}
         # sockets in a folder of their own: ports on loopback could be taken by another kernel in between
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
-        self._manager = KernelManager(
-            kernel_name="python3", transport="ipc", ip=str(Path(self._folder.name) / "socket")
+        folder = Path(self._folder.name)
+        known, _ = write_connection_file(
+            str(folder / "kernel.json"),
+            transport="ipc",
+            ip=str(folder / "socket"),
+            key=os.urandom(16).hex().encode(),
         )
-        self._manager.start_kernel(env={**variables, **env})
-        self._client: BlockingKernelClient = self._manager.client()
+        # it watches whether its parent lives
+        variables |= {"JPY_PARENT_PID": "", **env}
+        self._kernel = Hosted(KERNEL, ["-f", known], variables, 2)
+        self._client = BlockingKernelClient(connection_file=known)
+        self._client.load_connection_file()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)
         self._person = person
@@ -80,16 +90,18 @@ class FrontEnd:
 
     def close(self) -> None:
         self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-        self._manager.cleanup_resources()
+        self.kill()
+        self._kernel.stdout.close()
         self._folder.cleanup()
 
     def interrupt(self) -> None:
-        self._manager.interrupt_kernel()
+        os.killpg(self._kernel.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """End the kernel as a crash does."""
-        self._manager.shutdown_kernel(now=True)
+        """End the kernel, and what it has started, as a crash does."""
+        if self._kernel.poll() is None:
+            os.killpg(self._kernel.pid, signal.SIGKILL)
+            self._kernel.wait(30)
 
     def send(self, source: str) -> Shown:
         """The cell, sent to the kernel and not waited for."""
