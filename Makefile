@@ -43,9 +43,8 @@ front: $(VENV)/.sidebar
 
 full: $(VENV)/.test sidebar
 	@sh tools/optional_packages.sh
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak and not browser"
 	@sh tools/chromium.sh
-	$(BIN)/python -m pytest -q -n 2 -m "browser and not soak"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak"
 
 soak: $(VENV)/.test
 	@sh tools/chromium.sh

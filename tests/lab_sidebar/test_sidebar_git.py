@@ -230,9 +230,8 @@ def tabbed_to(page: Any, node: Any) -> bool:
     return bool(node.evaluate("node => node === document.activeElement"))
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_sidebar_git_can_be_read_in_every_theme(
-    git_jupyter: JupyterLab, section: GitSection, repository: Terminal, page: Any, theme: str
+    git_jupyter: JupyterLab, section: GitSection, repository: Terminal, page: Any
 ) -> None:
     repository.write("model.py", "depth = 8\n")
     repository.git("add", "model.py")
@@ -240,17 +239,20 @@ def test_sidebar_git_can_be_read_in_every_theme(
     (repository.folder / "old.py").unlink()
     section.open(git_jupyter, repository.folder.name)
     expect(section.node).to_match_aria_snapshot(TREE.read_text())
-    page.evaluate(
-        "theme => void jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {theme}"
-    )
-    page.locator(f'body[data-jp-theme-name="JupyterLab {theme}"]').wait_for(state="attached")
     section.row("staged", "model.py").get_by_role("button", name="model.py: changed").click()
     diff = page.get_by_role("region", name="What differs in model.py")
     expect(diff.locator(".added")).to_be_visible()
-    for colours in ("none", "active"):
-        page.emulate_media(forced_colors=colours)
-        assert section.node.evaluate(CONTRAST) == []
-        assert diff.evaluate(CONTRAST) == []
+    for theme in THEMES:
+        page.emulate_media(forced_colors="none")
+        page.evaluate(
+            "theme => void jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme}",
+        )
+        page.locator(f'body[data-jp-theme-name="JupyterLab {theme}"]').wait_for(state="attached")
+        for colours in ("none", "active"):
+            page.emulate_media(forced_colors=colours)
+            assert section.node.evaluate(CONTRAST) == [], (theme, colours)
+            assert diff.evaluate(CONTRAST) == [], (theme, colours)
 
 
 def test_sidebar_git_lists_the_first_of_many_files_and_counts_all(

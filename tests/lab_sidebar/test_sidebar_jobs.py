@@ -199,21 +199,21 @@ def test_sidebar_runs_a_job_again_and_copies_how_to_come_back(
     expect(panel.job(f"gpu-box/{again[0].job_id}")).to_contain_text("Finished", timeout=PATIENCE_MS)
 
 
-@pytest.mark.parametrize("theme", THEMES)
 def test_sidebar_can_be_read_in_every_theme(
-    open_notebook: Callable[..., Notebook], panel: Panel, page: Any, box: AgentProcess, theme: str
+    open_notebook: Callable[..., Notebook], panel: Panel, page: Any, box: AgentProcess
 ) -> None:
     ref = submit(box, f"{METRICS}\n{COLOURS}\n1 / 0", name="colours")
     wait_ended(box.client(), number(ref))
     notebook = open_notebook()
-    notebook.show_in(theme)
     panel.open()
     expect(panel.job(ref)).to_contain_text("ZeroDivisionError", timeout=PATIENCE_MS)
     log = panel.log(ref)
     expect(log).to_contain_text("division by zero", timeout=PATIENCE_MS)
     expect(log.get_by_role("img", name="loss by step")).to_be_visible(timeout=PATIENCE_MS)
-    assert panel.node.evaluate(CONTRAST) == []
-    assert log.locator(".mlmagics-log").evaluate(CONTRAST) == []
+    for theme in THEMES:
+        notebook.show_in(theme)
+        assert panel.node.evaluate(CONTRAST) == [], theme
+        assert log.locator(".mlmagics-log").evaluate(CONTRAST) == [], theme
 
 
 def test_sidebar_says_what_to_do_when_the_server_has_no_part_of_it(
