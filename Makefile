@@ -26,7 +26,7 @@ lab: $(VENV)/.lab sidebar
 sidebar: $(VENV)/.sidebar
 	@$(BIN)/python tools/sidebar.py
 
-test: $(VENV)/.test $(VENV)/.sidebar
+test: $(VENV)/.test
 	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint unit front
 	@$(MAKE) --no-print-directory full
 
@@ -43,8 +43,9 @@ front: $(VENV)/.sidebar
 
 full: $(VENV)/.test sidebar
 	@sh tools/optional_packages.sh
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak and not browser"
 	@sh tools/chromium.sh
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not unit and not soak"
+	$(BIN)/python -m pytest -q -n 2 -m "browser and not soak"
 
 soak: $(VENV)/.test
 	@sh tools/chromium.sh
@@ -59,11 +60,14 @@ clean:
 
 # Environments: a stamp for each group of packages, made anew when pyproject.toml changes.
 
-$(VENV)/.base: pyproject.toml
+$(VENV)/.pip: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python from 3.10 to 3.14 was found" >&2; exit 1; }
 	@echo "making the environment $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.pip
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
@@ -82,10 +86,12 @@ $(VENV)/.sidebar: $(VENV)/.base
 	@$(BIN)/python -m pip install $(PIP_FLAGS) $$($(BIN)/python tools/sidebar.py needs)
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.examples
-	@echo "installing what the tests need; once"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]" --group test --group lint --group browser
-	@touch $@
+# the tests need all of it: at once, which is quicker than one after the other
+$(VENV)/.test: $(VENV)/.pip
+	@echo "installing what the tests need; once, about a minute"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]" \
+		--group test --group lint --group browser $$($(BIN)/python tools/sidebar.py needs)
+	@touch $(VENV)/.base $(VENV)/.examples $(VENV)/.lab $(VENV)/.sidebar $@
 
 $(PEERS)/.installed: benchmarks/peers/requirements.txt tools/peers.py
 	@echo "installing the systems to compare with; once, a few minutes"

@@ -90,7 +90,7 @@ def test_stop_button_stops_the_watching_and_the_job_goes_on(
     notebook.page.locator('[data-jp-item-name="interrupt"]').first.click()
     expect(notebook.outputs(1)).to_contain_text("stopped watching", timeout=PATIENCE_MS)
     expect(notebook.outputs(1)).to_contain_text(f"To come back: %logs {name}")
-    assert notebook.prompt(1) == "[2]:"
+    until(lambda: notebook.prompt(1) == "[2]:")
     assert box.client().job(number(name)).state is State.RUNNING
     orders("raise SystemExit")
 
