@@ -7,16 +7,14 @@ machine mounts the project's folder it is used directly; otherwise its files com
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlmagics.cluster.mounts import is_mounted
 from mlmagics_job import project as job_project
 from mlmagics_job.filesystem import ProjectFileSystem as JobProjectFileSystem
-from mlmagics_job.project import NoProjectError, local_folder
+from mlmagics_job.project import NoProjectError
 
 # A job that has mlmagics comes here too; what speaks HTTP is imported where an agent is asked.
 if TYPE_CHECKING:
@@ -24,9 +22,8 @@ if TYPE_CHECKING:
     from cluster_agent.protocol import Info, Project
     from mlmagics.cluster.session import Session
 
-__all__ = ["NoProjectError", "ProjectFileSystem", "current_root", "is_mounted", "open", "path"]
+__all__ = ["NoProjectError", "ProjectFileSystem", "current_root", "open", "path"]
 
-_MARKER = ".mlmagics-project"
 _AGENT = "agent://"
 #: Root by client: a client is made anew when its attachment changes.
 _roots: weakref.WeakKeyDictionary[AgentClient, str] = weakref.WeakKeyDictionary()
@@ -78,22 +75,6 @@ def _choose(info: Info, cluster: str) -> Project:
         return by_name["default"]
     told = ", ".join(by_name) or "none"
     raise NoProjectError(f"{cluster} has no project 'default' for you (it has: {told}); set PROJECT_URL")
-
-
-def is_mounted(project: Project) -> bool:
-    """Whether the folder that an agent names is here too, and is the same one."""
-    if not project.url.startswith("file:///"):
-        return False
-    folder = local_folder(project.url)
-    if not project.marker or folder is None:
-        return False
-    marker = Path(folder) / _MARKER
-    with contextlib.suppress(OSError, ValueError):
-        # A path that an agent names may be anything here; only a small plain file is opened.
-        status = marker.lstat()
-        if stat.S_ISREG(status.st_mode) and status.st_size < 256:
-            return marker.read_text("ascii").strip() == project.marker
-    return False
 
 
 class ProjectFileSystem(JobProjectFileSystem):

@@ -20,6 +20,7 @@ from cluster_agent.protocol import Project
 from mlmagics import storage
 from mlmagics import storage as project
 from mlmagics.cluster import session
+from mlmagics.cluster.mounts import is_mounted
 from mlmagics.cluster.store import Attachment
 from mlmagics.errors import ClusterError
 from mlmagics_job.folder import OutsideProjectError
@@ -325,13 +326,13 @@ def test_a_folder_without_the_same_mark_is_not_taken_for_the_project(attached: P
         if content is not None:
             (tmp_path / "same-path" / ".mlmagics-project").write_text(content)
         told = Project(name="default", url=(tmp_path / "same-path").as_uri(), marker=mark)
-        assert not storage.is_mounted(told)
+        assert not is_mounted(told)
     (tmp_path / "same-path" / ".mlmagics-project").unlink()
     os.mkfifo(tmp_path / "same-path" / ".mlmagics-project")
-    assert not storage.is_mounted(told)
-    assert not storage.is_mounted(Project(name="default", url=attached.as_uri(), marker=""))
-    assert not storage.is_mounted(Project(name="default", url="s3://bucket", marker=mark))
-    assert storage.is_mounted(Project(name="default", url=attached.as_uri(), marker=mark))
+    assert not is_mounted(told)
+    assert not is_mounted(Project(name="default", url=attached.as_uri(), marker=""))
+    assert not is_mounted(Project(name="default", url="s3://bucket", marker=mark))
+    assert is_mounted(Project(name="default", url=attached.as_uri(), marker=mark))
 
 
 def test_with_several_clusters_one_is_to_be_chosen(attached: Path) -> None:

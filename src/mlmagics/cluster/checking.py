@@ -18,13 +18,13 @@ from cluster_agent.protocol import PROTOCOL_VERSION, Info
 from cluster_agent.units import format_duration
 from mlmagics.cluster.addresses import host_and_port, is_loopback
 from mlmagics.cluster.connecting import client_of, tunnel_of
+from mlmagics.cluster.mounts import is_mounted
 from mlmagics.cluster.names import LOCAL
 from mlmagics.cluster.probing import first_answer
 from mlmagics.cluster.session import Session, current
 from mlmagics.cluster.store import Attachment
 from mlmagics.errors import UserError
 from mlmagics.job.submitting import new_agent
-from mlmagics.storage import is_mounted
 
 _CONNECT_S = 5.0
 #: A certificate that ends sooner than this is worth a word.
