@@ -8,7 +8,7 @@ from benchmarks.runs import Run, bare, pairs, seconds
 
 ROWS, COLUMNS = 500_000, 20
 SECONDS = 20.0
-_FEW, _MORE = 5, 25
+_FEW = 5
 
 
 def training(boosts: int) -> str:
@@ -25,10 +25,20 @@ xgboost.train(settings, xgboost.QuantileDMatrix(x, y, nthread=1), {boosts})
 
 def boosts_for(whole_s: float) -> int:
     """How many rounds take that long on this machine, with the imports and the data."""
-    few = seconds(lambda: bare(training(_FEW), _ignored))
-    more = seconds(lambda: bare(training(_MORE), _ignored))
-    each = max(1e-3, (more - few) / (_MORE - _FEW))
+    few = more = _trained_s(_FEW)
+    boosts = _FEW
+    # from a run that is half as long: in short ones the difference is lost in the noise
+    while more < whole_s / 2:
+        boosts *= 2
+        more = _trained_s(boosts)
+    if boosts == _FEW:
+        return _FEW
+    each = (more - few) / (boosts - _FEW)
     return max(_FEW, round((whole_s - few) / each) + _FEW)
+
+
+def _trained_s(boosts: int) -> float:
+    return seconds(lambda: bare(training(boosts), _ignored))
 
 
 def compared(

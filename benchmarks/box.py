@@ -109,7 +109,7 @@ def serving(*, tls: bool = False, warm: int = 2, **settings: Any) -> Iterator[Bo
         if tls:
             agent_command(home, "init")
             flags += ["--host", "127.0.0.1"]
-        agent = AgentProcess(home, flags)
+        agent = AgentProcess(home, flags, hosted=False)
         ca = str(home / "cert.pem") if tls else None
         try:
             began = time.perf_counter()

@@ -57,7 +57,7 @@ def measure(rounds: int) -> dict[str, list[float]]:
         packages = make_packages(links)
         home.mkdir()
         (home / "agent.toml").write_text(f'[packages]\nfind_links = ["{links}"]\noffline = true\n')
-        agent = AgentProcess(home, ["--gpus", "0"])
+        agent = AgentProcess(home, ["--gpus", "0"], hosted=False)
         agent.start()
         try:
             return _measure(agent, packages, rounds)

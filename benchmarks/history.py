@@ -135,7 +135,7 @@ def histories(rounds: int, count: int = MANY) -> Iterator[Figure | Detail]:
             home = Home(Path(folder) / str(jobs))
             home.prepare()
             make_history(home, jobs)
-            agents.append(AgentProcess(home.path, ["--gpus", "0"]))
+            agents.append(AgentProcess(home.path, ["--gpus", "0"], hosted=False))
         long, short = agents
         lines = ["| what | measured | goal |", "|---|---|---|"]
         try:

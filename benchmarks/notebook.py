@@ -123,7 +123,7 @@ def _variables(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def _front_end(variables: dict[str, str]) -> Iterator[FrontEnd]:
-    front_end = FrontEnd(variables)
+    front_end = FrontEnd(variables, hosted=False)
     try:
         yield front_end
     finally:

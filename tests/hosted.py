@@ -164,7 +164,7 @@ def _tell_ended(answers: dict[int, int]) -> None:
 
 
 def _become(request: dict[str, Any], fds: list[int]) -> list[str]:
-    """Take over what the agent's process was asked to have: streams, variables, folder."""
+    """Take over what the process was asked to have: streams, variables, folder; its arguments."""
     os.dup2(fds[0], 1)
     os.dup2(fds[1], 2)
     os.closerange(3, 1 << 16)

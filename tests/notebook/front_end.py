@@ -6,6 +6,8 @@ import os
 import queue
 import re
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -64,9 +66,11 @@ class FrontEnd:
         Variables of the kernel, beside this process's.
     person
         Whether the front end is one where a person could answer a question; nbclient and papermill say no.
+    hosted
+        Whether the kernel may begin with its imports done, those of the magics too.
     """
 
-    def __init__(self, env: Mapping[str, str], *, person: bool = True) -> None:
+    def __init__(self, env: Mapping[str, str], *, person: bool = True, hosted: bool = True) -> None:
         variables = {name: value for name, value in os.environ.items() if not _tells_of_a_front_end(name)}
         # sockets in a folder of their own: ports on loopback could be taken by another kernel in between
         self._folder = tempfile.TemporaryDirectory(prefix="kernel-")
@@ -79,7 +83,9 @@ class FrontEnd:
         )
         # it watches whether its parent lives
         variables |= {"JPY_PARENT_PID": "", **env}
-        self._kernel = Hosted(KERNEL, ["-f", known], variables, 2)
+        self._kernel: Hosted | subprocess.Popen[bytes] = (
+            Hosted(KERNEL, ["-f", known], variables, 2) if hosted else _from_nothing(known, variables)
+        )
         self._client = BlockingKernelClient(connection_file=known)
         self._client.load_connection_file()
         self._client.start_channels()
@@ -91,7 +97,8 @@ class FrontEnd:
     def close(self) -> None:
         self._client.stop_channels()
         self.kill()
-        self._kernel.stdout.close()
+        if self._kernel.stdout is not None:
+            self._kernel.stdout.close()
         self._folder.cleanup()
 
     def interrupt(self) -> None:
@@ -173,6 +180,14 @@ class FrontEnd:
             cell.outputs.clear()
         elif kind == "status" and content["execution_state"] == "idle":
             cell.idle = True
+
+
+def _from_nothing(known: str, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", known]
+    return subprocess.Popen(
+        command, env={**variables, "JPY_PARENT_PID": str(os.getpid())}, stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
 
 
 def _tells_of_a_front_end(name: str) -> bool:
