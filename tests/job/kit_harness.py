@@ -131,6 +131,9 @@ class Runner:
         assert self.process.stdout
         assert self.process.stderr
         self.pipes = {"stdout": self.process.stdout.fileno(), "stderr": self.process.stderr.fileno()}
+        for pipe in self.pipes.values():
+            # what was there may have been taken before the answer to a frame
+            os.set_blocking(pipe, False)
         order = {"version": 1, "job_id": 42, "title": TITLE, "source": source, "fetch": list(fetch)}
         self._send_order(order)
 
@@ -169,7 +172,10 @@ class Runner:
         return self._read(name, 65536)
 
     def _read(self, name: str, count: int) -> bool:
-        data = os.read(self.pipes[name], count)
+        try:
+            data = os.read(self.pipes[name], count)
+        except BlockingIOError:
+            return True
         if data:
             self.record.first_s = self.record.first_s or time.perf_counter() - self.started_at
             self.record.items.append((name, data))
