@@ -1,8 +1,8 @@
-"""Forks agents and kernels for tests: each a process of its own, which begins with its code imported and nothing done.
+"""Forks agents, kernels and commands for tests: each a process of its own, which begins with its code imported and nothing done.
 
 The imports are most of what a start costs, and a run starts more than a thousand. What an agent does from nothing is
 tested by each that starts again in its home, or with an interpreter or variables of its own; what a kernel does, by the
-notebooks that are run whole.
+notebooks that are run whole; what a command does, by those in a terminal, and those that are interrupted.
 
     python hosted.py KIND FD    forks for requests on the socket ``FD`` until its other end is closed
 """
@@ -21,8 +21,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 #: Of a request, at most: all variables are in it.
 _SIZE = 200_000
@@ -53,24 +56,49 @@ KERNEL = Kind(
     "launch_new_instance",
     leads=True,
 )
+MLMAGICS = Kind(
+    "mlmagics",
+    (
+        "mlmagics.cli.cluster_commands",
+        "mlmagics.cli.job_commands",
+        "mlmagics.cli.run_commands",
+        "mlmagics.cluster.session",
+        "mlmagics.cli.main",
+    ),
+    "main",
+)
 
 
 class Hosted:
     """A program with ``arguments``, forked by a host; has what of ``subprocess.Popen`` the tests use."""
 
-    def __init__(self, kind: Kind, arguments: list[str], env: dict[str, str], stderr: int) -> None:
-        reading, writing = os.pipe()
+    def __init__(
+        self,
+        kind: Kind,
+        arguments: list[str],
+        env: Mapping[str, str],
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int,
+        cwd: Path | None = None,
+    ) -> None:
+        #: what it prints, unless that goes elsewhere
+        self.stdout: TextIO | None
         self._answers, theirs = socket.socketpair()
         umask = os.umask(0)
         os.umask(umask)
-        request = {"arguments": arguments, "env": env, "cwd": os.getcwd(), "umask": umask}
-        try:
-            message = json.dumps(request).encode()
-            socket.send_fds(_host(kind), [message], [writing, stderr, theirs.fileno()])
-        finally:
-            os.close(writing)
-            theirs.close()
-        self.stdout = open(reading, encoding="utf-8")  # noqa: SIM115
+        request = {"arguments": arguments, "env": dict(env), "cwd": str(cwd or Path.cwd()), "umask": umask}
+        message = json.dumps(request).encode()
+        with contextlib.ExitStack() as given, theirs:
+            if stdin is None:
+                stdin = given.enter_context(open(os.devnull)).fileno()
+            self.stdout = None
+            if stdout is None:
+                reading, stdout = os.pipe()
+                given.callback(os.close, stdout)
+                self.stdout = open(reading, encoding="utf-8")  # noqa: SIM115
+            socket.send_fds(_host(kind), [message], [stdin, stdout, stderr, theirs.fileno()])
         self._said = self._answers.makefile("r", encoding="ascii")
         self.pid = int(self._said.readline())
         self._code: int | None = None
@@ -98,6 +126,34 @@ class Hosted:
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
+
+
+def run_hosted(
+    kind: Kind,
+    arguments: list[str],
+    env: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    given: bytes = b"",
+    within_s: float = 120.0,
+) -> subprocess.CompletedProcess[bytes]:
+    """A command that was run to its end with ``given`` as its input; killed when that takes too long."""
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as stdout,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        fds = {"stdin": stdin.fileno(), "stdout": stdout.fileno(), "stderr": stderr.fileno()}
+        process = Hosted(kind, arguments, env, cwd=cwd, **fds)
+        try:
+            code = process.wait(within_s)
+        finally:
+            process.kill()
+        stdout.seek(0)
+        stderr.seek(0)
+        return subprocess.CompletedProcess(arguments, code, stdout.read(), stderr.read())
 
 
 @functools.cache
@@ -135,7 +191,7 @@ def _serve(kind: Kind, control: socket.socket) -> list[str]:
             os.read(ended, 4096)
             _tell_ended(answers)
         if control in ready:
-            message, fds, _, _ = socket.recv_fds(control, _SIZE, 3)
+            message, fds, _, _ = socket.recv_fds(control, _SIZE, 4)
             if not message:
                 raise SystemExit(0)
             pid = os.fork()
@@ -145,9 +201,10 @@ def _serve(kind: Kind, control: socket.socket) -> list[str]:
                 if kind.leads:
                     os.setsid()
                 return _become(json.loads(message), fds)
-            os.write(fds[2], b"%d\n" % pid)
-            answers[pid] = fds[2]
-            for fd in fds[:2]:
+            *streams, answer = fds
+            os.write(answer, b"%d\n" % pid)
+            answers[pid] = answer
+            for fd in streams:
                 os.close(fd)
 
 
@@ -165,8 +222,8 @@ def _tell_ended(answers: dict[int, int]) -> None:
 
 def _become(request: dict[str, Any], fds: list[int]) -> list[str]:
     """Take over what the process was asked to have: streams, variables, folder; its arguments."""
-    os.dup2(fds[0], 1)
-    os.dup2(fds[1], 2)
+    for number in range(3):
+        os.dup2(fds[number], number)
     os.closerange(3, 1 << 16)
     os.environ.clear()
     os.environ.update(request["env"])
@@ -179,6 +236,6 @@ def _become(request: dict[str, Any], fds: list[int]) -> list[str]:
 
 
 if __name__ == "__main__":
-    wanted = next(kind for kind in (AGENT, KERNEL) if kind.name == sys.argv[1])
+    wanted = next(kind for kind in (AGENT, KERNEL, MLMAGICS) if kind.name == sys.argv[1])
     sys.argv[1:] = _serve(wanted, socket.socket(fileno=int(sys.argv[2])))
     sys.exit(getattr(sys.modules[wanted.modules[-1]], wanted.function)())

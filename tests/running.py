@@ -16,7 +16,7 @@ import psutil
 
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import DONE, Event, Job, Submit
-from hosted import AGENT, Hosted
+from hosted import AGENT, Hosted, run_hosted
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class AgentProcess:
                     command, stdout=subprocess.PIPE, stderr=log, text=True, env=env
                 )
             else:
-                self._process = Hosted(AGENT, arguments, env, log.fileno())
+                self._process = Hosted(AGENT, arguments, env, stderr=log.fileno())
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], 30)
         line = self._process.stdout.readline() if ready else ""
@@ -191,14 +191,8 @@ def wait_ended(client: AgentClient, job_id: int) -> Job:
 def agent_command(home: Path, *args: object, code: int = 0) -> list[str]:
     """Lines that ``cluster-agent ARGS`` prints about the agent in ``home``: stdout, or stderr when it fails."""
     env = {name: value for name, value in os.environ.items() if name not in _INHERITED}
-    done = subprocess.run(
-        [sys.executable, "-m", "cluster_agent", *map(str, args), "--home", str(home)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=env,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return (done.stderr if code else done.stdout).splitlines()
+    done = run_hosted(AGENT, [*map(str, args), "--home", str(home)], env)
+    stdout, stderr = done.stdout.decode(), done.stderr.decode()
+    assert done.returncode == code, stdout + stderr
+    assert "Traceback" not in stderr
+    return (stderr if code else stdout).splitlines()

@@ -10,21 +10,16 @@ import pytest
 
 from cluster_agent.client import AgentClient
 from cluster_agent.protocol import State
+from hosted import AGENT, run_hosted
 from running import run_cell, text_of, wait_ended
 
 
 def run(*args, env=None, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "cluster_agent", *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **(env or {})},
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout.splitlines() if code == 0 else done.stderr.splitlines()
+    done = run_hosted(AGENT, [*map(str, args)], {**os.environ, **(env or {})})
+    stdout, stderr = done.stdout.decode(), done.stderr.decode()
+    assert done.returncode == code, stdout + stderr
+    assert "Traceback" not in stderr
+    return stdout.splitlines() if code == 0 else stderr.splitlines()
 
 
 def test_serve_works_without_init_and_keeps_its_secrets_private(agent):

@@ -84,7 +84,7 @@ class FrontEnd:
         # it watches whether its parent lives
         variables |= {"JPY_PARENT_PID": "", **env}
         self._kernel: Hosted | subprocess.Popen[bytes] = (
-            Hosted(KERNEL, ["-f", known], variables, 2) if hosted else _from_nothing(known, variables)
+            Hosted(KERNEL, ["-f", known], variables, stderr=2) if hosted else _from_nothing(known, variables)
         )
         self._client = BlockingKernelClient(connection_file=known)
         self._client.load_connection_file()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from hosted import MLMAGICS, run_hosted
+
 
 class Command:
     """Runs ``mlmagics`` as the person of ``settings``."""
@@ -34,15 +36,10 @@ class Command:
         )
 
     def __call__(self, *words, given=b"", status=0):
-        process = self.start(*words)
-        try:
-            out, err = process.communicate(given, timeout=120)
-        finally:
-            process.kill()
-            process.wait()
-        assert process.returncode == status, (out, err)
-        assert b"Traceback" not in err or b"ValueError" in err, err
-        return out, err.decode()
+        done = run_hosted(MLMAGICS, [*words], self.env, cwd=self.folder, given=given)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        assert b"Traceback" not in done.stderr or b"ValueError" in done.stderr, done.stderr
+        return done.stdout, done.stderr.decode()
 
 
 @pytest.fixture
