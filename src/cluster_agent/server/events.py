@@ -29,6 +29,7 @@ _PIECE = 65536
 
 async def events(call: Call) -> None:
     """The log from a cursor on, or its last lines; with ``follow=1`` until it has ``ended``."""
+    await call.agent.reading.turn()
     record = await job_of(call)
     follow, tail = call.flag("follow"), call.number("tail")
     try:
@@ -66,6 +67,7 @@ async def _send_log(call: Call, job_id: int, reader: LogReader, offset: int, *, 
     with call.agent.watcher.watch(reader.path.parent) as watch:
         while True:
             check.again()
+            await call.agent.reading.turn()
             chunk = read()
             if not chunk and not last_look:
                 if await _has_ended(call, job_id):

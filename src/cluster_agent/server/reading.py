@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ T = TypeVar("T")
 _THREADS = 2
 #: What all followers together hold at once, and what each may hold in any case.
 _HELD_BYTES, _LEAST_BYTES = 8 * 2**20, 8192
+#: So many followers do something between two looks at what else there is to do: a few milliseconds of work.
+_AT_ONCE = 16
 
 
 class Reading:
@@ -21,6 +24,32 @@ class Reading:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="reading")
         self._followers = 0
+        #: who waits for a turn, and how many more have theirs before others are looked at
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._left = _AT_ONCE
+
+    async def turn(self) -> None:
+        """Return when a follower may do its next piece of work; at once where they are few."""
+        loop = asyncio.get_running_loop()
+        if self._left == _AT_ONCE:
+            loop.call_soon(self._next_turns)
+        if self._left > 0:
+            self._left -= 1
+            return
+        turn = loop.create_future()
+        self._turns.append(turn)
+        await turn
+
+    def _next_turns(self) -> None:
+        """Give turns to those who wait longest; called once everybody else has been looked at."""
+        self._left = _AT_ONCE
+        while self._turns and self._left > 0:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._left -= 1
+        if self._left < _AT_ONCE:
+            asyncio.get_running_loop().call_soon(self._next_turns)
 
     async def work(self, read: Callable[..., T], *values: object) -> T:
         """What ``read`` makes of ``values``, in a thread for readers; it must be short."""
