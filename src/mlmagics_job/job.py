@@ -91,11 +91,19 @@ def _finish(job: Any, code: Any) -> Any:
 
 
 def _send_results(job: Any) -> None:
-    # most cells that nobody asked anything of have made nothing, and pay for no import
-    if job.fetch or (job.keep_each and len(job.main.__dict__) > len(job.given)):
+    # a cell that nobody asked anything of, and that has made no data, pays for no import
+    if job.fetch or (job.keep_each and _has_data(job)):
         from mlmagics_job import results
 
         results.send_all(job)
+
+
+def _has_data(job: Any) -> bool:
+    if len(job.main.__dict__) <= len(job.given):
+        return False
+    from mlmagics_job.made import made_here
+
+    return bool(made_here(job))
 
 
 def _show_figures(job: Any) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 from mlmagics_job import forms, plain, results
+from mlmagics_job.made import made_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from mlmagics_job.state import Job
 
 #: For all of them: nobody waits longer than this for the end of a job because of what it was not asked for.
@@ -21,44 +20,6 @@ _MAX_TOLD = 20
 #: What the cell has shown, as a rule; drawing takes its time.
 _SHOWN = frozenset(("png",))
 _NO_ROOM = "more than the %s that are kept unasked: name it in --fetch"
-
-
-def made_here(job: Job) -> list[str]:
-    """Names of the variables that the cell has made."""
-    given, other = job.given, {*job.fetch, *_counters(job.source), "In", "Out"}
-    return [
-        name
-        for name, value in job.main.__dict__.items()
-        if not name.startswith("_") and name not in other and given.get(name) != id(value) and _is_data(value)
-    ]
-
-
-def _counters(source: str) -> set[str]:
-    """What only loops have set: where a loop has stopped is no result."""
-    lines = [line.strip() for line in source.splitlines()]
-    heads = [line[4:].partition(" in ")[0] for line in lines if line.startswith("for ")]
-    names = {name.strip(" ()*") for head in heads for name in head.split(",")}
-    return {name for name in names if not any(line.startswith((name + " =", name + "=")) for line in lines)}
-
-
-def _is_data(value: Any) -> bool:
-    kind = type(value)
-    return not (issubclass(kind, type) or (kind.__module__ == "builtins" and kind.__name__ in _CODE))
-
-
-_CODE = frozenset(
-    (
-        "module",
-        "function",
-        "builtin_function_or_method",
-        "method",
-        "generator",
-        "coroutine",
-        "async_generator",
-    )
-)
-
-
 #: types whose length is about their size
 _LONG = (str, bytes, bytearray)
 

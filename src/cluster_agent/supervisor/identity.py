@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,6 +33,7 @@ if sys.platform == "linux":
             return True
         return state in {b"Z", b"X"}
 
+    @functools.cache
     def boot_id() -> str:
         """What tells this boot of the machine from every other one."""
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

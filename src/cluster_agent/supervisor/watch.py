@@ -99,13 +99,14 @@ class Watch:
             environment=self._environment or None,
         )
         self._recorder.settle()
-        kills_before = machine_oom_kills()
         began = time.monotonic()
         try:
             runner = self._launch(kit)
         except LaunchError as error:
             self._end(never_launched(str(error)), seconds=0.0)
             return
+        # the job begins meanwhile, and has not had the time to use up the memory
+        kills_before = machine_oom_kills()
         tree = Tree(runner.pid, self._group)
         self._keep_room()
         sampler.begin(began)
