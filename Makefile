@@ -11,9 +11,9 @@
 PYTHON := $(shell sh tools/pythons.sh | head -n 1)
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python tools/install.py
 # other systems, for the benchmarks
 PEERS := .venvs/peers
-PIP_FLAGS := --quiet --disable-pip-version-check
 # most tests wait for processes, so that one more than a small machine has cores fills it
 WORKERS ?= 3
 
@@ -64,32 +64,32 @@ $(VENV)/.pip: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python from 3.10 to 3.14 was found" >&2; exit 1; }
 	@echo "making the environment $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	@touch $@
 
 $(VENV)/.base: $(VENV)/.pip
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.examples: $(VENV)/.base
-	@echo "installing what the example needs (pandas, xgboost, matplotlib); once, about a minute"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[examples]" --group demo
+	@echo "installing what the example needs (pandas, xgboost, matplotlib); once, up to a minute"
+	@$(INSTALL) --editable ".[examples]" --group demo
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.examples
 	@echo "installing JupyterLab; once"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]"
+	@$(INSTALL) --editable ".[lab,examples]"
 	@touch $@
 
 $(VENV)/.sidebar: $(VENV)/.base
 	@echo "installing what builds the sidebar; once"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) $$($(BIN)/python tools/sidebar.py needs)
+	@$(INSTALL) $$($(BIN)/python tools/sidebar.py needs)
 	@touch $@
 
 # the tests need all of it: at once, which is quicker than one after the other
 $(VENV)/.test: $(VENV)/.pip
-	@echo "installing what the tests need; once, about a minute"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[lab,examples]" \
+	@echo "installing what the tests need; once, up to a minute"
+	@$(INSTALL) --editable ".[lab,examples]" \
 		--group test --group lint --group browser $$($(BIN)/python tools/sidebar.py needs)
 	@touch $(VENV)/.base $(VENV)/.examples $(VENV)/.lab $(VENV)/.sidebar $@
 

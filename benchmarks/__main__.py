@@ -27,6 +27,7 @@ from benchmarks import (
     runs,
     scheduling,
     starts,
+    steps,
     streams,
     training,
     values,
@@ -38,6 +39,9 @@ from cluster_agent import __version__
 from cluster_agent.errors import AgentError
 
 PAGE = Path("docs/benchmarks.md")
+_STEPS = """\
+Where the time of P1, P1c and P5 goes: when each step of a start is done, and who works how much where many jobs are submitted
+at once."""
 _PREFLIGHT = """\
 Scripts and notebooks that stand alone, so that whatever refuses one is wrong or a fault of its own; and names taken away from
 them, which must be missed (`python -m benchmarks.preflight [FOLDER ...]` lists both)."""
@@ -86,6 +90,7 @@ ITEMS: dict[str, Callable[[int], Iterator[Told]]] = {
     "P10": lambda rounds: history.histories(_at_most(10, rounds)),
     "load": lambda rounds: notebook.loading(_at_most(5, rounds)),
     "notebook": notebook.notebooks,
+    "steps": lambda rounds: _detail("Where the time goes", _STEPS, lambda: steps.table(_at_most(20, rounds))),
     "cells": lambda _: _detail("What is said about a cell before it is sent", _PREFLIGHT, preflight.table),
     "queue": lambda _: _detail("Whose turn it is", _QUEUE, scheduling.table),
     "packages": lambda _: _detail("Packages that jobs bring", _PACKAGES, environments.table),

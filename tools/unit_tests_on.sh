@@ -10,9 +10,8 @@ if [ "$version" = "$(version_of "$main")" ]; then
 else
     venv=.venvs/$version
     if [ ! -f "$venv/.installed" ] || [ pyproject.toml -nt "$venv/.installed" ]; then
-        "$python" -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable . --group unit
+        "$python" -m venv --without-pip "$venv"
+        "$main" tools/install.py --into "$venv/bin/python" --editable . --group unit
         touch "$venv/.installed"
     fi
     python=$venv/bin/python
