@@ -1,6 +1,6 @@
 """Installs packages: by uv, which takes a third of the time, with pip's settings; by pip where that does not succeed.
 
-    python tools/install.py [--into PYTHON] ARGUMENTS      what `pip install` takes
+``python tools/install.py [--into PYTHON] ARGUMENTS`` takes what ``pip install`` takes.
 """
 
 from __future__ import annotations
