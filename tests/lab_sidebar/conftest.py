@@ -68,6 +68,12 @@ def open_notebook(jupyter: JupyterLab, page: Any) -> Callable[..., Notebook]:
 
 
 @pytest.fixture
+def open_lab(jupyter: JupyterLab, page: Any) -> Callable[[], None]:
+    """Opens JupyterLab with nothing in it, and so without a kernel."""
+    return lambda: jupyter.lab(page, "")
+
+
+@pytest.fixture
 def panel(page: Any) -> Panel:
     return Panel(page)
 

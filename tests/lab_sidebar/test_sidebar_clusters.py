@@ -42,9 +42,9 @@ def test_sidebar_puts_the_magic_of_a_cluster_into_the_active_notebook(
 
 
 def test_sidebar_adds_a_cluster_and_forgets_it(
-    open_notebook: Callable[..., Notebook], page: Any, panel: Panel, jupyter: JupyterLab, box: AgentProcess
+    open_lab: Callable[[], None], page: Any, panel: Panel, jupyter: JupyterLab, box: AgentProcess
 ) -> None:
-    open_notebook()
+    open_lab()
     panel.open()
     panel.node.get_by_role("button", name="Add a cluster by an invite or its address").click()
     dialog = page.get_by_role("dialog")
@@ -98,10 +98,8 @@ def test_sidebar_adds_a_cluster_by_the_line_of_an_invite(
         store.remove(name)
 
 
-def test_sidebar_has_the_accessible_tree_that_was_kept(
-    open_notebook: Callable[..., Notebook], panel: Panel
-) -> None:
-    open_notebook()
+def test_sidebar_has_the_accessible_tree_that_was_kept(open_lab: Callable[[], None], panel: Panel) -> None:
+    open_lab()
     panel.open()
     expect(panel.cluster("gpu-box")).to_be_visible(timeout=PATIENCE_MS)
     expect(panel.node).to_match_aria_snapshot(TREE.read_text(), timeout=PATIENCE_MS)

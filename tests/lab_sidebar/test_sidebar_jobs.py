@@ -66,7 +66,7 @@ def test_sidebar_tells_that_a_job_has_ended_also_with_its_panel_closed(
 
 
 def test_sidebar_log_shows_what_the_job_displayed_and_runs_none_of_it(
-    open_notebook: Callable[..., Notebook], page: Any, panel: Panel, box: AgentProcess
+    open_lab: Callable[[], None], page: Any, panel: Panel, box: AgentProcess
 ) -> None:
     script = "<script>try { parent.hacked = 1 } catch {} hacked = 1</script>"
     source = "\n".join(
@@ -79,7 +79,7 @@ def test_sidebar_log_shows_what_the_job_displayed_and_runs_none_of_it(
     )  # fmt: skip
     ref = submit(box, source, name="<b onmouseover=hacked=1>bold</b>")
     wait_ended(box.client(), number(ref))
-    open_notebook()
+    open_lab()
     panel.open()
     expect(panel.job(ref)).to_contain_text("<b onmouseover=hacked=1>bold</b>", timeout=PATIENCE_MS)
     log = panel.log(ref)
@@ -95,12 +95,12 @@ def test_sidebar_log_shows_what_the_job_displayed_and_runs_none_of_it(
 
 
 def test_sidebar_tells_several_ends_in_one_notification(
-    open_notebook: Callable[..., Notebook], page: Any, panel: Panel, box: AgentProcess, tmp_path: Path
+    open_lab: Callable[[], None], page: Any, panel: Panel, box: AgentProcess, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
     source = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.02)"
     refs = [submit(box, source, name=f"part-{n}") for n in range(2)]
-    open_notebook()
+    open_lab()
     panel.open()
     for ref in refs:
         expect(panel.job(ref)).to_contain_text("Running", timeout=PATIENCE_MS)
@@ -113,11 +113,11 @@ def test_sidebar_tells_several_ends_in_one_notification(
 
 
 def test_sidebar_log_is_searched_beyond_what_the_page_holds(
-    open_notebook: Callable[..., Notebook], panel: Panel, box: AgentProcess
+    open_lab: Callable[[], None], panel: Panel, box: AgentProcess
 ) -> None:
     ref = submit(box, "for n in range(30_000): print('line', n, 'of many')", name="long")
     wait_ended(box.client(), number(ref))
-    open_notebook()
+    open_lab()
     panel.open()
     expect(panel.job(ref)).to_be_visible(timeout=PATIENCE_MS)
     log = panel.log(ref)
@@ -139,14 +139,14 @@ def test_sidebar_log_is_searched_beyond_what_the_page_holds(
 
 
 def test_sidebar_can_be_used_with_the_keyboard_only(
-    open_notebook: Callable[..., Notebook], page: Any, panel: Panel, box: AgentProcess
+    open_lab: Callable[[], None], page: Any, panel: Panel, box: AgentProcess
 ) -> None:
     first = submit(box, "for n in range(30): print('line', n)", name="first")
     # what has ended last is listed first
     wait_ended(box.client(), number(first))
     second = submit(box, "print('other')", name="second")
     wait_ended(box.client(), number(second))
-    open_notebook()
+    open_lab()
     panel.command("Show clusters, jobs and git")
     expect(panel.job(second)).to_be_visible(timeout=PATIENCE_MS)
     until(lambda: tabbed_to(page, panel.job(second)))
@@ -178,11 +178,11 @@ def tabbed_to(page: Any, row: Any) -> bool:
 
 
 def test_sidebar_runs_a_job_again_and_copies_how_to_come_back(
-    open_notebook: Callable[..., Notebook], page: Any, panel: Panel, box: AgentProcess
+    open_lab: Callable[[], None], page: Any, panel: Panel, box: AgentProcess
 ) -> None:
     ref = submit(box, "print('again')", name="repeat")
     wait_ended(box.client(), number(ref))
-    open_notebook()
+    open_lab()
     panel.open()
     row = panel.job(ref)
     expect(row).to_be_visible(timeout=PATIENCE_MS)
