@@ -125,7 +125,8 @@ def test_executor_passes_over_spares_that_have_died(executor, tmp_path):
 def test_executor_does_not_wait_for_spares_that_were_stopped(executor, tmp_path):
     async def scenario():
         async with executor(1, take_s=0.3) as (it, _):
-            [spare] = await eventually(lambda: waiting(tmp_path), "a spare")
+            # also known to be there, for the process comes before the news of it
+            [spare] = await eventually(lambda: len(it.spares) and waiting(tmp_path), "a spare")
             os.kill(spare, signal.SIGSTOP)
             order = make_order(tmp_path, "open('ran', 'w')")
             running = await it.start(order)
@@ -134,7 +135,7 @@ def test_executor_does_not_wait_for_spares_that_were_stopped(executor, tmp_path)
             assert not lives(spare)
             # it had all of the order, and yet it can never begin
             assert not JobFolder(order.folder).log.exists()
-            other = await eventually(lambda: waiting(tmp_path), "another spare")
+            other = await eventually(lambda: len(it.spares) and waiting(tmp_path), "another spare")
             os.kill(other.copy().pop(), signal.SIGSTOP)
         assert waiting(tmp_path) == set()
 
