@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,8 @@ _OPTIONS = (
     ("TCP_USER_TIMEOUT", _GONE_S * 1000),
     ("TCP_NOTSENT_LOWAT", _UNSENT_BYTES),
 )
+#: Each makes some milliseconds of work, and that of others comes in between.
+_ACCEPTED_AT_ONCE = 4
 #: Who is refused may take so long to read why; beyond this number of them nobody is told.
 _TOLD_S = 2.0
 _MAX_TOLD = 100
@@ -63,6 +65,30 @@ class Crowd:
                 del self._under_way[user]
 
 
+class PacedSocket(socket.socket):
+    """A listening socket that gives few connections at a time: many that come at once are taken in one after the other.
+
+    Takes over ``listening``. To whoever accepts until there is none it says that there is none, and that is woken
+    again for the others.
+    """
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__(fileno=listening.detach())
+        self.setblocking(False)
+        self._left = _ACCEPTED_AT_ONCE
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection, as :meth:`socket.socket.accept`."""
+        self._left -= 1
+        try:
+            if self._left < 0:
+                raise BlockingIOError
+            return super().accept()
+        except OSError:
+            self._left = _ACCEPTED_AT_ONCE
+            raise
+
+
 class BoundedServer(HTTPServer):
     """A tornado server that takes so many connections and tells the others why not."""
 
@@ -82,6 +108,10 @@ class BoundedServer(HTTPServer):
         self._of: Counter[str] = Counter()
         self._refused: set[asyncio.Task[None]] = set()
         super().initialize(*args, **kwargs)
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Take connections from them, a few at a time."""
+        super().add_sockets(map(PacedSocket, sockets))
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Take a connection, or refuse it."""

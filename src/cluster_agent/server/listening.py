@@ -48,8 +48,8 @@ def listening(agent: Agent, home: Home) -> Iterator[None]:
     )
     agent.crowd.most_of_one = max(1, most * 3 // 8)
     sockets = _bind(agent.config, home)
-    web.add_sockets(sockets)
     port = sockets[0].getsockname()[1]
+    web.add_sockets(sockets)
     agent.own_url = _own_url(agent.config, port)
     control = HTTPServer(
         application, max_body_size=2**50, max_header_size=_MAX_HEADER_BYTES, chunk_size=2**20
