@@ -29,6 +29,10 @@ _CROWD = (
     "Clients, agent and jobs share two cores here. A submit takes some ten steps of the agent, and before each a few followers have"
     " their turn; it takes longest at the beginning, when a thousand connections come at once."
 )
+_IMPORTS = (
+    "Nearly all of it are imports, so that it is as long as the machine is slow at these: 144 ms in an hour in which `python -c`"
+    " took 10 ms."
+)
 _CROWD_SPEED = "Each submit meanwhile is a job too, which has its share of the two cores."
 
 #: by row, and by what the figure's name holds; the first that fits counts
@@ -67,7 +71,7 @@ _GOALS: tuple[tuple[str, str, Goal], ...] = (
     ("P9", "submit", Goal(text="100 ms", limit=100, of_value=True, obstacle=_CROWD)),
     ("P9", "memory", Goal(text="200 MB", limit=200, of_value=True, obstacle="")),
     ("P10", "", Goal(text="ratio at most 1.2", limit=1.2, obstacle="")),
-    ("notebook", "%load_ext", Goal(text="150 ms", limit=150, of_value=True, obstacle="")),
+    ("notebook", "%load_ext", Goal(text="150 ms", limit=150, of_value=True, obstacle=_IMPORTS)),
     ("notebook", "kernel's work", Goal(text="ratio at most 1.2", limit=1.2, obstacle="")),
 )
 
