@@ -63,6 +63,9 @@ def test_sidebar_revives_a_card_after_a_reload_without_a_kernel(
     expect(card).to_contain_text(re.compile(r"Finished\s*train"), timeout=PATIENCE_MS)
     expect(card).to_contain_text("<i>last line</i>")
     expect(card.get_by_role("button", name="Cancel the job")).to_be_hidden()
+    # a page that still opens brings its notebook to the front once more
+    page.evaluate("() => jupyterapp.restored.then(() => null)")
+    notebook.ready()
     card.get_by_role("button", name="Open the log").click()
     expect(page.locator(".mlmagics-log")).to_contain_text("begun", timeout=PATIENCE_MS)
 

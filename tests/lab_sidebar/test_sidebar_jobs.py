@@ -12,7 +12,7 @@ from jupyter_lab import JupyterLab, Notebook
 from lab_panel import Panel, submit
 from lab_parts import BAR, COLOURS, CONTRAST, METRICS, PATIENCE_MS, PLOT, THEMES, Orders, job_of, number
 
-from cluster_agent.protocol import State
+from cluster_agent.protocol import ACTIVE, State
 from running import AgentProcess, until, wait_ended
 
 pytestmark = pytest.mark.browser
@@ -141,11 +141,15 @@ def test_sidebar_log_is_searched_beyond_what_the_page_holds(
 def test_sidebar_can_be_used_with_the_keyboard_only(
     open_lab: Callable[[], None], page: Any, panel: Panel, box: AgentProcess
 ) -> None:
+    client = box.client()
+    # listed first is what goes on, such as what other tests have left, and then what has ended last
+    for job in client.jobs(states=ACTIVE).jobs:
+        client.cancel(job.job_id)
+        wait_ended(client, job.job_id)
     first = submit(box, "for n in range(30): print('line', n)", name="first")
-    # what has ended last is listed first
-    wait_ended(box.client(), number(first))
+    wait_ended(client, number(first))
     second = submit(box, "print('other')", name="second")
-    wait_ended(box.client(), number(second))
+    wait_ended(client, number(second))
     open_lab()
     panel.command("Show clusters, jobs and git")
     expect(panel.job(second)).to_be_visible(timeout=PATIENCE_MS)
