@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 _PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+_UV = [sys.executable, "-m", "uv"]
 #: pip's settings, uv's variable for each, and what stands between several values there
 _SAME = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
@@ -29,17 +30,7 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--into"]:
         into, arguments = arguments[1], arguments[2:]
     if _has_uv():
-        install = [
-            sys.executable,
-            "-m",
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--compile-bytecode",
-            "--python",
-            into,
-        ]
+        install = [*_UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", into]
         done = subprocess.run([*install, *arguments], env=_uv_settings(), capture_output=True, check=False)
         if done.returncode == 0:
             return 0
@@ -47,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _has_uv() -> bool:
-    look = [sys.executable, "-m", "uv", "--version"]
+    look = [*_UV, "--version"]
     if subprocess.run(look, capture_output=True, check=False).returncode:
         subprocess.run([*_PIP, "install", "uv"], capture_output=True, check=False)
     return subprocess.run(look, capture_output=True, check=False).returncode == 0
